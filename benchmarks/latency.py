@@ -7,7 +7,8 @@ Two ways are measured:
 - whole: closed candle pushed by the exchange to order received by it, both stamped there;
 - ours: closed candle heard to order request handed to the HTTP client.
 
-A second, shorter session trains models in child processes nearly all the time.
+A second, shorter session trains models in child processes nearly all the time. At last the journal's part of the way is measured by itself:
+an intent written and forced to the disk, one after the other and with a pause before each, when nothing of it is in the caches any more.
 
 A rented machine is not equally fast all the time, so the processor time of a loop is taken after every bar: orders of bars at which it took
 hardly longer than at its best are told once more by themselves.
@@ -18,9 +19,11 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,9 +34,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.types import Forecast
+from forwardtrader.core.types import Forecast, OrderRequest, Side
 from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.live.bridge.store import CCXTStore
+from forwardtrader.live.execution.events import Intent
+from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.request import LiveRequest, read_request
 from forwardtrader.live.session.parts import SessionParts
@@ -44,6 +49,8 @@ from forwardtrader.models.online.serving import ServingModels
 
 TARGETS = {"whole": (8.0, 25.0)}
 WORST_MS = 200.0
+APPENDS = {"in a loop": (2000, 0.0), "with pauses of 20 ms": (1000, 0.02)}
+APPEND_P99_MS = 3.0
 _FLAGS = ("--sandbox", "--live", "--yes-real-money", "--yes-real-money", "--quiet", "--session", "latency")
 _SETTINGS = (
     "models.train_window=120d", "strategies.cooldown=0d", "strategies.max_daily_loss=1",
@@ -152,6 +159,25 @@ def measure(bars: int, per_second: float = 10.0, *, training: bool = False) -> W
         return _ways(session, _trainings(folder / "latency" / "log.jsonl"))
 
 
+def measure_appends(count: int, pause_s: float = 0.0) -> NDArray[np.float64]:
+    """Milliseconds that each of `count` intents took to be in the journal and on the disk."""
+    with TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "journal.db")
+        try:
+            return np.array(list(_appends(journal, count, pause_s)))
+        finally:
+            journal.close()
+
+
+def _appends(journal: Journal, count: int, pause_s: float) -> Iterator[float]:
+    request = OrderRequest(symbol="BTC/USDT", side=Side.BUY, size=Decimal("0.01"), limit_price=Decimal(60_000))
+    for number in range(count):
+        time.sleep(pause_s)
+        before = time.perf_counter_ns()
+        journal.write(Intent(client_id=f"latency-{number}", request=request, bar=0))
+        yield (time.perf_counter_ns() - before) / 1e6
+
+
 def _loop() -> tuple[int, int]:
     """When it was begun, and the processor time it took, ns."""
     at, before, total = time.time_ns(), time.thread_time_ns(), 0
@@ -217,8 +243,9 @@ def main() -> int:
         beside = measure(given.training_bars, given.per_second, training=True)
         parts["whole, while a model trains"] = beside.whole[beside.training]
     facts = {name: _facts(part) for name, part in parts.items()}
+    appends = {name: _facts(measure_appends(*how)) for name, how in APPENDS.items()}
     if given.json:
-        print(json.dumps(facts))
+        print(json.dumps(facts | {f"journal, {name}": each for name, each in appends.items()}))
         return 0
     fast, usual, slow = (float(q) for q in np.percentile(ways.loop, (10, 50, 90)))
     print(f"the machine: a loop took {fast:.2f} ms in its fastest tenth, {usual:.2f} in the median, {slow:.2f} in its slowest tenth")
@@ -227,6 +254,8 @@ def main() -> int:
         aims = TARGETS.get(name)
         worst = f" (to reach: max {WORST_MS:g})" if "trains" in name else ""
         print(line + (f" (to reach: p50 {aims[0]:g}, p99 {aims[1]:g})" if aims else worst))
+    each = (f"{name} p50 {f['p50_ms']:.2f} ms, p95 {f['p95_ms']:.2f}, p99 {f['p99_ms']:.2f}" for name, f in appends.items())
+    print(f"an intent appended to the journal: {'; '.join(each)} (to reach: p99 {APPEND_P99_MS:g})")
     return 0
 
 

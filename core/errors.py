@@ -75,7 +75,7 @@ class TradingError(Exception):
 
 
 class ConfigError(TradingError):
-    """The user asked for something invalid."""
+    """The command, its settings or a file of the user's cannot be carried out as it stands."""
 
     exit_code = 2
 
@@ -89,11 +89,11 @@ class InvalidSetting(ConfigError):
 
 
 class UnknownSymbol(ConfigError):
-    """Neither the store nor the venue lists the symbol; the message names the nearest ones."""
+    """Neither the store nor the venue lists the symbol (the message names the nearest), or it is a contract that is not traded here."""
 
 
 class UnknownTimeframe(ConfigError):
-    """A bar length that is not of the form 1m, 15m, 1h, 1d."""
+    """A bar length that is not of the form 1m, 15m, 1h, 1d, or that the venue has no candles of."""
 
 
 class UnknownVenue(ConfigError):
@@ -143,7 +143,7 @@ class CandleFileInvalid(DataError):
 
 
 class TooLittleHistory(DataError):
-    """Fewer bars before the first traded day than one training window needs."""
+    """Fewer bars than one training window, one forecast or one check needs."""
 
 
 class FactorNotYetPublished(DataError):
@@ -173,7 +173,7 @@ class StorageFull(DataError):
 
 
 class VenueUnreachable(DataError):
-    """No configured venue answered."""
+    """A venue, or Firestore, did not answer, or not in a way that can be read."""
 
     exit_code = 3
 
@@ -203,17 +203,17 @@ class DownloadCutShort(DataError):
 
 
 class ModelError(TradingError):
-    """A model that cannot be used."""
+    """A model that cannot be used as it is."""
 
     exit_code = 2
 
 
 class NotTrained(ModelError):
-    """A forecast was requested where no model is in force."""
+    """A forecast was requested where no model is in force, or a model that is not in the registry."""
 
 
 class FingerprintMismatch(ModelError):
-    """A saved model does not belong to the settings, features or data at hand."""
+    """A saved model, or a recorded forecast, does not belong to the settings, features or candles at hand."""
 
 
 class LookAheadFound(ModelError):
@@ -245,7 +245,7 @@ class TelegramConflict(TelegramUnreachable):
 
 
 class RiskHalt(TradingError):
-    """A risk limit or the kill switch stopped trading."""
+    """A risk limit or the kill switch stopped trading; no order leaves until somebody says --resume."""
 
     exit_code = 4
 
@@ -257,14 +257,14 @@ class NotObeyed(TradingError):
 
 
 class StartRefused(TradingError):
-    """The session must not start."""
+    """The session must not start: its account, its strategy or its settings are not those it was begun with, or not safe to trade."""
 
     exit_code = 5
 
 
 class AccountLocked(StartRefused):
-    """Another process holds the account or the session."""
+    """Another process, here or on another machine, holds the account or the session."""
 
 
 class ReconciliationFailed(StartRefused):
-    """Journal and venue disagree in a way that no rule settles."""
+    """Journal and venue disagree about coins or executions in a way that no rule settles; nothing was traded."""

@@ -1,8 +1,9 @@
-"""Do strategies trade here as on plain Backtrader: `python -m benchmarks.strategies [--data SYMBOL=FILE] [--examples] [--sessions]`.
+"""Do strategies trade here as on plain Backtrader: `python -m benchmarks.strategies [--data SYMBOL=FILE] [--examples]`.
 
 The collection of community strategies, with fees and rules off, must come out equal to the last order, fill and notification. With
 `--examples` the examples of the project's pages are run too, with the same costs on both sides, on forecasts that are trained first. With
 `--sessions` each strategy trades a session on paper and one with real orders at the practice exchange, both compared with their replays.
+With `--store` some of them are plain scripts with `CCXTStore` that send real orders there, beside a backtest over the same bars.
 The tables land in `benchmarks/strategies.md`; the command ends with 1 where a strategy differs that must not.
 """
 
@@ -24,6 +25,8 @@ from benchmarks.strategies.examples import Market, compared, markets_of
 from benchmarks.strategies.examples import Played as Example
 from benchmarks.strategies.sessions import BARS as SESSION_BARS
 from benchmarks.strategies.sessions import Session, sessions
+from benchmarks.strategies.stores import BARS as STORE_BARS
+from benchmarks.strategies.stores import NAMES, in_both
 from forwardtrader.core.atomic import write_text
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.settings import StrategySettings
@@ -34,7 +37,7 @@ PAGE: Final = Path(__file__).resolve().parent.parent / "strategies.md"
 SYMBOLS: Final = ("BTC/USDT", "ETH/USDT")
 HOUR: Final = Timeframe.parse("1h")
 BARS: Final = 2000
-COMMUNITY, SESSIONS, EXAMPLES = "<!-- community -->", "<!-- sessions -->", "<!-- table -->"
+COMMUNITY, SESSIONS, STORES, EXAMPLES = "<!-- community -->", "<!-- sessions -->", "<!-- store -->", "<!-- table -->"
 
 
 def sample_markets() -> dict[str, pd.DataFrame]:
@@ -77,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--examples", action="store_true", help="the examples of the pages too; trains models")
     parser.add_argument("--sessions", action="store_true", help="sessions and their replays instead; takes a quarter of an hour")
+    parser.add_argument("--store", action="store_true", help="plain scripts with CCXTStore instead, beside the same bars in a backtest")
     parser.add_argument("--page", type=Path, default=PAGE)
     said = parser.parse_args(argv)
     clock = SystemClock()
@@ -84,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     title = [f"`{words}`, {clock.now():%Y-%m-%d}, {os.cpu_count()} cores.", ""]
     if said.sessions:
         return _sessions(said.page, clock)
+    if said.store:
+        return _stores(said.page, clock)
     head = "| strategy | orders | there | fills | there | final value | there | outcome |"
     lines, unequal = [*title, head, "|---" * 8 + "|"], 0
     print("\n".join(lines))
@@ -123,6 +129,21 @@ def _sessions(page: Path, clock: SystemClock) -> int:
         lines.append(session_row(case, found))
         print(lines[-1], flush=True)
     _write(page, SESSIONS, lines)
+    return 1 if unequal else 0
+
+
+def _stores(page: Path, clock: SystemClock) -> int:
+    """Every script with the store, and the table of them; 1 where one differs from the backtest."""
+    market = sample_markets()[SYMBOLS[0]]
+    lines = [f"`python -m benchmarks.strategies --store`, {clock.now():%Y-%m-%d}, {STORE_BARS} bars, {os.cpu_count()} cores.", ""]
+    lines += ["| strategy | fills | in a backtest | outcome |", "|---" * 4 + "|"]
+    unequal = 0
+    for case in (case for case in COLLECTION if case.name in NAMES):
+        here, there, first = in_both(case, market)
+        unequal += bool(first)
+        lines.append(f"| {case.name} | {len(here)} | {len(there)} | {first[:200] or 'equal'} |")
+        print(lines[-1], flush=True)
+    _write(page, STORES, lines)
     return 1 if unequal else 0
 
 

@@ -65,7 +65,7 @@ class CcxtAccount:
         self.orders = VenueOrders(client, self.queries, OrderLedger(journal, self._notify), timeouts.lag_s)
         self._lookup = OrderLookup(client, self.queries, self.orders, self._halt, timeouts)
         self._submitter = OrderSubmitter(client, self.queries, self.orders.ledger, self._lookup, self._halt, symbols, last_price)
-        self.comparison = VenueComparison(self.orders, self._lookup, self._halt, self.symbols, timeouts.confirm_s)
+        self.comparison = VenueComparison(self.orders, self._lookup, self._halt, self.symbols, timeouts.lag_s)
         self._reports = AccountReports(client, self.orders, self._halt, self.comparison.check, timeouts.check_every_s)
         if limits is not None:
             limits.restore(journal.executions(), [intent for intent, _ in journal.open_intents()])

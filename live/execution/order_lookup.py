@@ -35,8 +35,7 @@ class QueryTimeouts:
     longest_wait_s: float = 10.0
     give_up_s: float = 600.0
     check_every_s: float = 30.0
-    lag_s: float = 5.0  # that a venue's list of executions may lag behind its orders
-    confirm_s: float = 2.0  # between two readings of a balance that executions do not explain
+    lag_s: float = 5.0  # that a venue's list of executions, orders or balances may lag behind another one
 
     @property
     def backoff(self) -> Backoff:
@@ -101,7 +100,7 @@ class OrderLookup:
         return found is not None
 
     async def look_again(self, intent: Intent) -> None:
-        """Book what the venue has of an order that the journal takes for closed; asked once."""
+        """Book what the venue has of an order, whatever its lists say; asked once."""
         await self._queries.wait_turn()
         try:
             order = await self._orders.access.find(key_of(intent))

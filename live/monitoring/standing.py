@@ -210,3 +210,30 @@ def _at_venue(journal: Path) -> tuple[dict[str, float], list[str]]:
         held[symbol] = held.get(symbol, 0.0) + (float(size) if side == "buy" else -float(size))
         held[symbol] -= float(fee) if currency == symbol.partition("/")[0] else 0.0
     return {symbol: round(size, 10) for symbol, size in held.items() if abs(size) > 1e-9}, resting
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestingOrder:
+    """An order that may be executed at the venue; `price` is that of its stop, where it is one."""
+
+    symbol: str
+    side: str
+    size: float
+    price: float | None
+    is_stop: bool
+
+
+def resting_orders(folder: Path) -> list[RestingOrder]:
+    """The orders that may be executed at the venue, by the journal, oldest first; none where it has none, or is of an early version."""
+    journal = folder / "journal.db"
+    if not journal.is_file():
+        return []
+    sql = f"select symbol, side, size, stop_price, limit_price from intents where state in {_OPEN} order by rowid"
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{journal.resolve().as_uri()}?mode=ro", uri=True, timeout=2.0)) as db:
+        return [
+            RestingOrder(
+                symbol=symbol, side=side, size=float(size), price=float(stop or limit) if stop or limit else None, is_stop=bool(stop)
+            )
+            for symbol, side, size, stop, limit in db.execute(sql)
+        ]
+    return []

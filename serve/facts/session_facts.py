@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import RunUnreadable, TradingError
@@ -15,8 +19,10 @@ from forwardtrader.core.settings import Settings
 from forwardtrader.core.types import Forecast, Timeframe
 from forwardtrader.live import control
 from forwardtrader.live.heartbeat import newest_beat
-from forwardtrader.live.monitoring.standing import SessionReport, Standing, report_on
+from forwardtrader.live.monitoring.standing import SessionReport, Standing, report_on, resting_orders
 from forwardtrader.live.output.store import SessionStore
+from forwardtrader.reports.artefacts import EQUITY, empty_equity, read_table
+from forwardtrader.reports.pages.charts import keep_extremes
 from forwardtrader.reports.pages.parity_page import Parity, read_parity
 from forwardtrader.reports.pages.session_status import SessionStatus
 
@@ -24,6 +30,7 @@ from forwardtrader.reports.pages.session_status import SessionStatus
 _WATCHED: Final = (
     "session.db", "session.db-wal", "session.json", "session.lock", "killed", "run.json", "parity.json", "journal.db-wal", "index.html",
 )  # fmt: skip
+_POINTS: Final = 160  # of the curve on a card
 _STOPS: Final = {3: "stop", 4: "stop-limit", 5: "trailing stop", 6: "trailing stop-limit"}  # as Backtrader numbers them
 
 
@@ -50,6 +57,26 @@ class Resting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a session trades, where, and whether its orders leave; told from its first moment on, before it has told how it does.
+
+    Attributes:
+        venue: the exchange, with `(practice)` behind it where it is the practice exchange.
+    """
+
+    mode: str = ""
+    symbols: tuple[str, ...] = ()
+    timeframe: str = ""
+    venue: str = ""
+    is_sample: bool = False
+
+    @property
+    def sends_orders(self) -> bool:
+        """Whether orders go to a venue."""
+        return self.mode == "live"
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionFacts:
     """One session.
 
@@ -58,6 +85,7 @@ class SessionFacts:
         bar_told: when the newest bar was written down, by the machine's clock; `told` is the same of `session.json`.
         next_closes: when the next bar is to close, in the market's own time.
         own_time: whether that is the machine's; a practice market has its own.
+        curve: equity over the bars that are written down, thinned out with all highs and lows.
         trouble: why nothing can be read; then nothing else is known.
     """
 
@@ -65,6 +93,7 @@ class SessionFacts:
     standing: str = ""
     why: str = ""
     is_running: bool = False
+    plan: Plan = Plan()
     status: SessionStatus | None = None
     told: datetime | None = None
     last_bar: datetime | None = None
@@ -78,6 +107,7 @@ class SessionFacts:
     forecasts: tuple[tuple[str, Forecast], ...] = ()
     parity: Parity | None = None
     beat: datetime | None = None
+    curve: tuple[float, ...] = ()
     commands: tuple[str, ...] = ()
     last_command: str = ""
     has_page: bool = False
@@ -131,15 +161,17 @@ def _facts(folder: Path, clock: Clock, settings: Settings) -> SessionFacts:
     if report.bars == 0 and status is None and not running:
         trouble = "" if (folder / "session.json").is_file() else "it ended before its first bar; log.jsonl in its folder says why"
         return SessionFacts(name=folder.name, standing=_words(report.standing), trouble=trouble or "session.json cannot be read")
-    snapshot, forecasts = _stored(folder, report)
-    step = None if status is None else Timeframe.parse(status.timeframe).delta
+    plan = _plan(folder, status)
+    snapshot, forecasts = _stored(folder, report, plan.symbols)
+    step = Timeframe.parse(plan.timeframe).delta if plan.timeframe else None
     return SessionFacts(
         name=folder.name, standing=_words(report.standing), why=report.why.replace("--resume", "Resume").replace("--kill", "Kill"),
-        is_running=running, status=status, told=None if status is None else status.updated, last_bar=report.last_bar,
+        is_running=running, plan=plan, status=status, told=None if status is None else status.updated, last_bar=report.last_bar,
         bar_told=_written(folder), next_closes=None if report.last_bar is None or step is None else report.last_bar + 2 * step,
         own_time=report.last_bar_age_s is not None, bars=report.bars, equity=report.equity,
-        held=tuple(_held(report, snapshot)), resting=tuple(_resting(report, snapshot)), forecasts=tuple(forecasts),
-        parity=_parity(folder), beat=datetime.fromisoformat(found[0].at) if found and running else None,
+        held=tuple(_held(report, snapshot)), resting=tuple(_resting(folder, snapshot)), forecasts=tuple(forecasts),
+        curve=_curve(folder / EQUITY, _mark(folder / EQUITY)), parity=_parity(folder),
+        beat=datetime.fromisoformat(found[0].at) if found and running else None,
         commands=possible_commands(report.standing, running=running), last_command=report.last_command,
         has_page=(folder / "index.html").is_file(),
     )  # fmt: skip
@@ -168,7 +200,23 @@ def _written(folder: Path) -> datetime | None:
     return datetime.fromtimestamp(max(times) / 1e9, UTC) if times else None
 
 
-def _stored(folder: Path, report: SessionReport) -> tuple[Mapping[str, Any], list[tuple[str, Forecast]]]:
+def _plan(folder: Path, status: SessionStatus | None) -> Plan:
+    """By what the session told last, or else by what it was started with."""
+    if status is not None:
+        venue = ", ".join(status.exchanges)
+        return Plan(
+            mode=status.mode, symbols=tuple(status.symbols), timeframe=status.timeframe, venue=venue, is_sample=status.kind == "sample"
+        )
+    try:
+        found = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        practice = " (practice)" if (folder / "practice.json").is_file() else ""
+        symbols = tuple(map(str, found["symbols"]))
+        return Plan(mode=str(found["mode"]), symbols=symbols, timeframe=str(found["timeframe"]), venue=f"{found['exchange']}{practice}")
+    except (OSError, ValueError, KeyError, TypeError):
+        return Plan()
+
+
+def _stored(folder: Path, report: SessionReport, symbols: Sequence[str]) -> tuple[Mapping[str, Any], list[tuple[str, Forecast]]]:
     """The newest snapshot, and the forecast of each symbol at the newest bar; empty where there are none, or they cannot be read."""
     snapshot: Mapping[str, Any] = {}
     forecasts: list[tuple[str, Forecast]] = []
@@ -178,8 +226,8 @@ def _stored(folder: Path, report: SessionReport) -> tuple[Mapping[str, Any], lis
             found = store.snapshot()
             if found is not None and isinstance(found[1], dict):
                 snapshot = found[1]
-            if report.last_bar is not None and report.status is not None:
-                asked = [(symbol, store.forecast(symbol, report.last_bar)) for symbol in report.status.symbols]
+            if report.last_bar is not None:
+                asked = [(symbol, store.forecast(symbol, report.last_bar)) for symbol in symbols]
                 forecasts = [(symbol, forecast) for symbol, forecast in asked if forecast is not None]
     return snapshot, forecasts
 
@@ -196,8 +244,8 @@ def _held(report: SessionReport, snapshot: Mapping[str, Any]) -> Iterator[Held]:
         yield Held(symbol=symbol, size=size, price=price, value=value, profit=profit)
 
 
-def _resting(report: SessionReport, snapshot: Mapping[str, Any]) -> Iterator[Resting]:
-    """What rests at the newest bar; with real orders, what the session told last of those that may still be executed."""
+def _resting(folder: Path, snapshot: Mapping[str, Any]) -> Iterator[Resting]:
+    """What rests at the newest bar; with real orders, what may still be executed at the venue."""
     if snapshot:
         open_now = {*snapshot.get("pending", ()), *snapshot.get("submitted", ())}
         for order in snapshot.get("orders", ()):
@@ -207,9 +255,18 @@ def _resting(report: SessionReport, snapshot: Mapping[str, Any]) -> Iterator[Res
                     symbol=order["symbol"], side="buy" if order["buys"] else "sell", size=order["size"], price=order["price"], kind=kind
                 )
         return
-    for row in () if report.status is None else report.status.open_orders:
-        if not report.resting or row.client_id in report.resting:
-            yield Resting(symbol=row.symbol, side=row.side, size=row.size, price=row.price, kind=row.state or "order")
+    for order in resting_orders(folder):
+        kind = "stop" if order.is_stop else "order"
+        yield Resting(symbol=order.symbol, side=order.side, size=order.size, price=order.price, kind=kind)
+
+
+@lru_cache(maxsize=64)
+def _curve(path: Path, _changed: tuple[int, int] | None) -> tuple[float, ...]:
+    """The equity of a session's table, read again when it has changed; empty where there is none."""
+    with suppress(RunUnreadable, KeyError):
+        values = read_table(path, empty_equity())["equity"].dropna().to_numpy(dtype=np.float64)
+        return tuple(values[keep_extremes([values], _POINTS)].tolist())
+    return ()
 
 
 def _parity(folder: Path) -> Parity | None:

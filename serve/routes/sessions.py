@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,7 +115,16 @@ class SessionPages:
 
 def card_of(facts: SessionFacts) -> str:
     """The session's piece of the page."""
-    return part("session_card.html.j2", {"one": facts, "tone": _TONES.get(facts.standing, "none")})
+    return part("session_card.html.j2", {"one": facts, "tone": _TONES.get(facts.standing, "none"), "points": _points(facts.curve)})
+
+
+def _points(curve: Sequence[float]) -> str:
+    """A line of 100 by 30 for a small picture; "" where there is none to draw."""
+    if len(curve) < 3:
+        return ""
+    low, span = min(curve), (max(curve) - min(curve)) or 1.0
+    last = len(curve) - 1
+    return " ".join(f"{100 * at / last:.2f},{29 - 28 * (value - low) / span:.2f}" for at, value in enumerate(curve))
 
 
 def _moment(facts: SessionFacts) -> float:

@@ -211,7 +211,7 @@
       meant = { verb: verb, name: event.target.closest("article").dataset.session };
       const [word, text] = SAYS[verb];
       $("#confirm-title").textContent = word + " " + meant.name + "?";
-      $("#confirm-text").textContent = text + (event.target.dataset.live ? " This session sends real orders." : "");
+      $("#confirm-text").textContent = text + (event.target.dataset.live === "real" ? " This session trades real money." : "");
       yes.textContent = word;
       yes.className = verb === "flatten" || verb === "kill" ? "first danger" : "first";
       yes.hidden = false; yes.disabled = false;
@@ -244,10 +244,13 @@
         made.innerHTML = one.html;
         const card = made.content.firstElementChild;
         if (old && old.dataset.rank === card.dataset.rank) {
-          // Where nothing but text changed the card stays the one it was, so that a button is not taken away under a finger.
-          const focus = old.contains(document.activeElement) ? document.activeElement.dataset.verb : null;
-          old.replaceWith(card);
-          if (focus) { const button = $("[data-verb=" + focus + "]", card); if (button) button.focus(); }
+          // Buttons that stay the same stay where they are, so that none is taken away under a finger.
+          const kept = $(".commands", old), fresh = $(".commands", card);
+          if (kept && fresh && kept.innerHTML === fresh.innerHTML) {
+            for (const each of Array.from(old.children)) if (each !== kept) each.remove();
+            for (const each of Array.from(card.children)) if (each !== fresh) old.insertBefore(each, kept);
+            old.className = card.className;
+          } else old.replaceWith(card);
         } else {
           if (old) old.remove();
           const after = $$("article", box).find((each) => each.dataset.rank >= card.dataset.rank);

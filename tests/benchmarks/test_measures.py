@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.latency import measure_appends
 from benchmarks.scale import ScaleCosts, paper
 from benchmarks.scaling.growth import exponent
 from benchmarks.scaling.million import MINUTE, drawn
@@ -32,6 +33,12 @@ def test_a_long_market_is_drawn_as_valid_candles_whose_blocks_join() -> None:
     assert len(candles.validate(long, MINUTE, origin=Origin("drawn"))) == 10_000
     moves = np.abs(np.diff(np.log(long["close"])))
     assert moves.max() <= np.abs(np.diff(np.log(minutes["close"]))).max() * 1.01
+
+
+def test_every_append_to_the_journal_is_measured() -> None:
+    taken = measure_appends(7)
+    assert len(taken) == 7
+    assert (taken > 0).all()
 
 
 def test_a_window_ends_with_its_own_row() -> None:

@@ -15,11 +15,13 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from forwardtrader.core.errors import StorageFull
+from forwardtrader.live.execution.journal import IntentState
 from forwardtrader.live.execution.write_ahead_log import WriteAheadLog
 from forwardtrader.live.sqlite_file import SqliteFile
 from tests.simulation.process_io import ProcessIo
 
 _READS: Final = ("select", "pragma")
+_ENDS: Final = (IntentState.REFUSED, IntentState.DONE)
 
 
 class SimulatedDisk:
@@ -66,9 +68,10 @@ class SimulatedDisk:
         def run_step(file: SqliteFile, sql: str, *values: object) -> Any:
             if sql.startswith(_READS):
                 return run(file, sql, *values)
-            disk._write(io, "commit")
+            what = f"commit of {values[0]}" if values and values[0] in _ENDS else "commit"
+            disk._write(io, what)
             done = run(file, sql, *values)
-            io.step("after commit")
+            io.step(f"after {what}")
             return done
 
         def put_step(log: WriteAheadLog, place: int) -> None:

@@ -80,6 +80,13 @@ class Scenario:
     @classmethod
     def of(cls, seed: int) -> Scenario:
         """The scenario of a seed."""
+        refusals = random.Random(f"stops {seed}")  # of its own: the other seeds mean what they always did
+        is_of_refusals = refusals.random() < 0.08
+        made = cls._of_everything(seed)
+        return _of_refusals(made, refusals) if is_of_refusals else made
+
+    @classmethod
+    def _of_everything(cls, seed: int) -> Scenario:
         rng, more = random.Random(f"scenario {seed}"), random.Random(f"more of scenario {seed}")
         rough = rng.random() < 0.7
         names = rng.sample(_RECOVERABLE, rng.randint(1, 6)) if rough else []
@@ -113,6 +120,15 @@ class Scenario:
             transfers=more.choice((0.0, 0.0, 0.0, 0.2)),
             restarts=tuple(more.randint(1, 10) for _ in range(more.choice((1, 2)))) if is_restarted else (),
         )
+
+
+def _of_refusals(scenario: Scenario, rng: random.Random) -> Scenario:
+    """The same with brackets whose orders the venue refuses, and deaths once that is in the journal and before it is dealt with."""
+    faults: dict[str, FaultOptions] = {"F26": {"count": 12, "probability": rng.choice((0.3, 0.5)), "after_bars": rng.randint(0, 3)}}
+    return replace(
+        scenario, actions=rng.choice((("bracket",), ("bracket", "bracket", "market"))), activity=1.0, faults=faults, disk_full=0,
+        errors=0.0, stops=0.0, deaths=tuple(Death(rng.randint(1, 5), at="after commit of refused") for _ in range(3)),
+    )  # fmt: skip
 
 
 def of_perpetuals(seed: int) -> Scenario:

@@ -112,6 +112,21 @@ _WAS_BROKEN = {
         reset=0.02,
         bare_answers=True,
     ),
+    "an execution was taken for coins that somebody had sent, since the list of orders still showed its order as it was": Scenario(
+        seed=1465,
+        symbols=("BTC/USDT", "ETH/USDT"),
+        bars=3,
+        fee_asset="quote",
+        actions=("bracket", "close", "limit", "market", "oco", "stop", "valid"),
+        activity=1.0,
+        deaths=(Death(193), Death(1, at="openOrders")),
+        lost=0.02,
+        unanswered=0.02,
+        interleaving=1.0,
+        lags={"orders": 4.0, "trades": 0.5, "balance": 0.5},
+        page_limit=2,
+        restarts=(9,),
+    ),
     "a fee that Bybit took in the quote currency was booked in coins": Scenario(
         seed=5, protocol="bybit", bar_minutes=5, bars=2, fee_asset="quote", actions=("market",), activity=0.5
     ),

@@ -36,7 +36,7 @@ from tests.live.session_runner import Momentum, request_for
 NAME: Final = "one"
 REPORT: Final = "lives.jsonl"
 # Faults hide things from the session until it asks: it asks more often here, or each life would last a minute.
-_TIMEOUTS: Final = QueryTimeouts(not_found_s=3.0, longest_wait_s=1.0, give_up_s=60.0, check_every_s=4.0, lag_s=1.5, confirm_s=1.0)
+_TIMEOUTS: Final = QueryTimeouts(not_found_s=3.0, longest_wait_s=1.0, give_up_s=60.0, check_every_s=4.0, lag_s=1.5)
 _PATIENCE_S: Final = 45.0  # until everything agrees, with the market at a standstill
 
 

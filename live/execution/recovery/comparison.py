@@ -39,7 +39,7 @@ class Lookup(Protocol):
         """Take back what the venue has not confirmed to be cancelled."""
 
     async def look_again(self, intent: Intent) -> None:
-        """Book what the venue has of an order that the journal takes for closed."""
+        """Book what the venue has of an order, whatever its lists say."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,17 @@ class VenueComparison:
     """Compares, one comparison at a time, and has the differences settled. Raises (methods): VenueUnreachable or VenueRefused.
 
     Args:
-        confirm_s: seconds between two readings of a balance that executions do not explain.
+        lag_s: seconds that one list of the venue may be behind another: so long a balance that executions do not explain is not believed.
     """
 
-    def __init__(self, orders: VenueOrders, lookup: Lookup, halt: TradingHalt, symbols: Sequence[str], confirm_s: float) -> None:
+    def __init__(self, orders: VenueOrders, lookup: Lookup, halt: TradingHalt, symbols: Sequence[str], lag_s: float) -> None:
         self._orders = orders
         self._ledger = orders.ledger
         self._journal = orders.ledger.journal
         self._lookup = lookup
         self._halt = halt
         self._symbols = symbols
-        self._confirm_s = confirm_s
+        self._lag_s = lag_s
         self._turn = asyncio.Lock()
         kept = self._journal.recall(_APART, {})
         self._apart = {str(asset): Decimal(amount) for asset, amount in kept.items()}
@@ -96,7 +96,7 @@ class VenueComparison:
             for _ in range(_READINGS):
                 if reading.is_explained:
                     break
-                await asyncio.sleep(self._confirm_s)
+                await asyncio.sleep(self._lag_s)
                 if reading.found.changed:
                     await self._look_again()
                 elif reading.missing:
@@ -120,8 +120,8 @@ class VenueComparison:
             if reading is None or reading.is_explained:
                 self._report(reading.found if reading else Reconciled())
                 return
+            await asyncio.sleep(self._lag_s)
             await self._look_again()
-            await asyncio.sleep(self._confirm_s)
             again = await self._read(is_start=False)
             if again is not None and (not again.found.changed or again.found.changed == reading.found.changed):
                 self._report(again.found)
@@ -182,8 +182,9 @@ class VenueComparison:
         await _side_by_side(self._lookup.resolve, found.ask)
 
     async def _look_again(self) -> None:
-        """Ask for the newest orders that closed short of their size: what looks like a transfer may be an execution of one of them."""
-        await _side_by_side(self._lookup.look_again, self._journal.closed_short())
+        """Ask for the orders that rest, and the newest that closed short: what looks like a transfer may be an execution of one of them."""
+        resting = [intent for intent, state in self._journal.open_intents() if state is IntentState.ACKNOWLEDGED]
+        await _side_by_side(self._lookup.look_again, [*resting, *self._journal.closed_short()])
         await self._orders.read_forced(self._symbols)
 
     def _report(self, found: Reconciled) -> None:

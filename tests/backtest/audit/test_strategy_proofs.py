@@ -207,6 +207,28 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Bench, WalkForward
     return made, made.run(SPAN, trade=False).walk
 
 
+def stock_hours(days: int, seed: int) -> pd.DataFrame:
+    """Hourly candles from 09:30 to 16:30 in New York, without weekends and the first Monday of each month."""
+    opened = pd.bdate_range("2021-06-01", periods=days, tz="America/New_York")
+    opened = opened[(opened.day_of_week != 0) | (opened.day > 7)]
+    index = [day + pd.Timedelta(hours=9 + hour, minutes=30) for day in opened for hour in range(7)]
+    return candles(len(index), seed=seed).set_axis(pd.DatetimeIndex(index, name="timestamp").tz_convert("UTC"))
+
+
+@pytest.fixture(scope="module")
+def stock_bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Bench, WalkForward]:
+    """A stock of which a bar is missing every night, weekend and holiday."""
+    folder = tmp_path_factory.mktemp("stock")
+    stock_hours(240, seed=5).reset_index().to_csv(folder / "AAA.csv", index=False)
+    words = ["--from", "2022-03-14", "--to", "2022-04-28", "--jobs", "1", "--quiet", "--train-window", "120d", "--retrain-every", "60d"]
+    words += ["--symbol", "AAA/USDT", "--data", f"AAA/USDT={folder / 'AAA.csv'}"]
+    for value in ("seeds=1", "epochs=1", "units=4", "horizons=[1,4]", f"save_path={folder / 'models'}"):
+        words += ["--set", f"models.{value}"]
+    asked = read_request([*words, "--set", "strategies.horizon=1", "--out", str(folder / "out")], CLOCK)
+    made = _Bench(asked, load_markets(asked, CLOCK), folder / "runs")
+    return made, made.run(timedelta(days=44), trade=False).walk
+
+
 def traded(bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy] | None, symbols: int = 1) -> TradedRun:
     made, walk = bench
     markets = dict(list(made.markets.items())[:symbols])
@@ -266,6 +288,26 @@ def test_a_strategy_that_hardly_traded_is_not_testable(bench: tuple[_Bench, Walk
         assert not proof.passed
         assert f"strategy: {fills} from 2022-04-05 to 2022-04-2" in proof.detail
         assert "20 are needed" in proof.detail and "--from" in proof.detail
+
+
+@pytest.mark.slow
+def test_on_the_hours_of_a_stock_an_honest_strategy_passes(stock_bench: tuple[_Bench, WalkForward]) -> None:
+    found = traded(stock_bench, Honest)
+    assert found.fills >= FEWEST_FILLS
+    assert results(proven(found)) == {LookAheadResult.PASSED}, proven(found)
+
+
+@pytest.mark.slow
+def test_on_the_hours_of_a_stock_a_look_ahead_is_caught(stock_bench: tuple[_Bench, WalkForward]) -> None:
+    proofs = proven(traded(stock_bench, NextClose))
+    assert LookAheadResult.FAILED in results(proofs), proofs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", [CheatingTimer, OnTheClose], ids=lambda strategy: strategy.__name__)
+def test_on_the_hours_of_a_stock_a_cheat_is_refused(stock_bench: tuple[_Bench, WalkForward], strategy: type[bt.Strategy]) -> None:
+    with pytest.raises(InvalidSetting, match="at prices that are not known when it decides"):
+        traded(stock_bench, strategy)
 
 
 def test_our_own_strategy_is_never_accused(bench: tuple[_Bench, WalkForward]) -> None:

@@ -276,6 +276,22 @@ def test_an_execution_of_an_order_that_was_given_up_is_found_where_the_balance_s
         assert journal.state_of(intent.client_id) is IntentState.DONE
 
 
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_an_execution_of_an_order_that_a_list_still_shows_resting_is_no_transfer(tmp_path: Path, side: str) -> None:
+    with practice() as venue:
+        journal, told = Journal(tmp_path / "j.db"), []
+        acts = {0: buy, 2: rest(side, 0.01, 0.8 if side == "buy" else 1.2)}
+        play(venue, store_on(venue, journal, run="one"), Script, 4, acts=acts)
+        [order] = venue.state()["open_orders"]
+        venue.control("lag", what="orders", seconds=3600)
+        venue.control("fill", order_id=order["id"])
+        store = store_on(venue, journal, run="one")
+        store.getbroker().on_event = told.append
+        run = play(venue, store, Script, 2)
+        assert not [event for event in told if isinstance(event, BalanceChanged)]
+        require_agreement(venue, journal, run, prefix="one-")
+
+
 def test_intents_that_never_arrived_are_settled_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resolve, now, most = OrderLookup.resolve, 0, 0
 

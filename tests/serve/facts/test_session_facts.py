@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -12,8 +13,10 @@ import pytest
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.settings import Settings
 from forwardtrader.live import control
+from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.monitoring.standing import Standing
 from forwardtrader.serve.facts.session_facts import SessionFacts, facts_of, marks_of, possible_commands, session_names
+from forwardtrader.serve.routes.sessions import card_of
 from tests.reports import simulated_session
 from tests.serve.recorded import BARS, write_session
 
@@ -74,6 +77,45 @@ def test_a_snapshot_of_another_form_is_told_and_raises_nothing(ended: Path, tmp_
         with closing(sqlite3.connect(folder / "session.db")) as db, db:
             db.execute("insert or replace into snapshot values (1, 0, ?)", (body,))
         read(folder)
+
+
+def test_whether_orders_leave_is_told_before_the_session_has_told_anything(ended: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    shutil.copytree(ended, folder)
+    (folder / "session.json").unlink()
+    assert read(folder).plan.mode == ""
+    plan = {"symbols": ["BTC/USDT"], "timeframe": "5m", "exchange": "bybit", "mode": "live"}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    facts = read(folder)
+    assert facts.plan.sends_orders and (facts.plan.symbols, facts.plan.venue) == (("BTC/USDT",), "bybit")
+    assert facts.next_closes is not None and len(facts.forecasts) == 1
+    assert "real orders" in card_of(facts) and 'data-live="real"' in card_of(facts)
+
+
+def test_stops_at_a_venue_are_those_of_the_journal(ended: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    shutil.copytree(ended, folder)
+    with closing(sqlite3.connect(folder / "session.db")) as db, db:
+        db.execute("delete from snapshot")
+    with closing(Journal(folder / "journal.db")) as journal:
+        assert journal.open_intents() == []
+    columns = "client_id, symbol, side, size, limit_price, stop_price, reason, role, bar, state"
+    with closing(sqlite3.connect(folder / "journal.db")) as db, db:
+        for name, stop, state in (("a", "95.5", "acknowledged"), ("b", None, "unknown"), ("c", "90", "done")):
+            values = (name, "BTC/USDT", "sell", "0.1", None, stop, "", "", 0, state)
+            db.execute(f"insert into intents ({columns}) values ({', '.join('?' * 10)})", values)
+    found = read(folder).resting
+    assert [(one.kind, one.side, one.size, one.price) for one in found] == [("stop", "sell", 0.1, 95.5), ("order", "sell", 0.1, None)]
+    assert "at the market" in card_of(read(folder))
+
+
+def test_the_curve_follows_the_table_and_a_damaged_one_is_none(tmp_path: Path) -> None:
+    simulated_session.write(tmp_path / "two", bars=500)
+    found = read(tmp_path / "two").curve
+    assert 3 < len(found) <= 170
+    assert "<polyline" in card_of(read(tmp_path / "two"))
+    (tmp_path / "two" / "equity.parquet").write_bytes(b"PAR1 cut")
+    assert read(tmp_path / "two").curve == ()
 
 
 def test_what_never_came_to_be_says_where_to_look(tmp_path: Path) -> None:

@@ -121,6 +121,18 @@ def test_a_command_is_confirmed_first_and_its_answer_told(served: Served, projec
         assert (seen, said) == (["pause", "flatten"], [])
 
 
+def test_a_button_stays_under_the_finger_while_a_bar_arrives(served: Served, project: Path, chromium: Browser) -> None:
+    folder = project / "var" / "sessions" / "one"
+    with obeying(folder), opened(chromium, served, "/sessions") as (page, _), closing(SessionStore(folder / "session.db")) as store:
+        button = page.locator("article[data-session=one]").get_by_role("button", name="Pause")
+        button.hover()
+        page.mouse.down()
+        add_bar(store, BARS + 10)
+        page.locator("article[data-session=one] .big small", has_text=f"at bar {moment(BARS + 10):%Y-%m-%d %H:%M}").wait_for()
+        page.mouse.up()
+        page.locator("dialog[open]").wait_for()
+
+
 def give(page: Page, verb: str, *, then: str) -> None:
     page.locator("article[data-session=one]").get_by_role("button", name=verb).click()
     page.locator("dialog").get_by_role("button", name=then).click()
