@@ -21,7 +21,6 @@ _LONG_POLL_S: Final = 20
 _TIMEOUT_S: Final = 10.0
 _MOST_PAUSE_S: Final = 60.0
 _CONFLICTS: Final = 2  # conflicts in a row: the look of --check at a running session is one
-CONFLICT: Final = "another process receives with this bot token; give each session a bot of its own, or set live.telegram_commands=false"
 REMEDY: Final = "correct TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID, or set live.telegram=false"
 
 
@@ -154,7 +153,9 @@ def _translated(error: TelegramError) -> TelegramUnreachable | TelegramRefused:
     if isinstance(error, Forbidden | BadRequest | ChatMigrated):
         return TelegramRefused(f"Telegram refuses the chat or the message ({type(error).__name__}); {REMEDY}, and write to the bot once")
     if isinstance(error, Conflict):
-        return TelegramConflict(CONFLICT)
+        return TelegramConflict(
+            "another process receives with this bot token; give each session a bot of its own, or set live.telegram_commands=false"
+        )
     if isinstance(error, RetryAfter):
         after = error.retry_after
         return TelegramUnreachable("Telegram asks to wait", float(after) if isinstance(after, int) else after.total_seconds())
