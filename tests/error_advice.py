@@ -49,7 +49,7 @@ ADVICE = {
     ),
     "AccountTooSmall": Advice(
         "Put more money into the account, trade a symbol with a smaller least order, or practise with `--sandbox`.",
-        ("the account holds 3 USDT, the smallest order of BTC/USDT needs 10.02; deposit some",),
+        ("the account holds 3 USDT, the smallest order of BTC/USDT needs 10.02; deposit some first",),
     ),
     "StrategyFailed": Advice(
         "The line begins with the place in your file, as in `trend.py:12 in next: AttributeError: ...`. "
@@ -66,12 +66,16 @@ ADVICE = {
         ("my_features.py:rsi changes the bars it is given; work on a copy: bars.close.copy()",),
     ),
     "ForecasterChecksFailed": Advice(
-        "Every check that failed is named with its remedy; mend these and check again.", ("Ridge failed 1 of 9 checks: repeatable: ...",)
+        "Every check that failed is named with its remedy; mend these and check again.",
+        ("Ridge failed 1 of 14 checks: learned attributes: fit answers NoneType; end it with `return self`",),
     ),
     "StrategyChecksFailed": Advice(
-        "Every check that failed is named. `the future` means that the strategy saw later bars: no positive "
+        "Every check that failed is named. `truncation` and `newest close` mean that the strategy saw later bars: no positive "
         "index, nothing read beside the feed.",
-        ("Trend failed 1 of 6 checks: the future: ...",),
+        (
+            "Trend failed 1 of 7 checks: determinism: 12 orders for 11 in a second run on the same candles, "
+            "the first that differs at 2024-03-01 12:00",
+        ),
     ),
     "DataError": Advice("Get the data again, or choose other data; nothing is guessed in its place."),
     "CandleFileInvalid": Advice(
@@ -96,7 +100,10 @@ ADVICE = {
     ),
     "AuditIncomplete": Advice(
         "Nothing was found, and too little was looked at: give the audit more candles, or a strategy that trades on them.",
-        ("audit incomplete: 2 of 14 proofs were not testable, the fills; the others found nothing; all in audit.html",),
+        (
+            "audit incomplete: 1 of 14 proofs were not testable, first the fills: 3 fills, 10 are needed; "
+            "the others found nothing; all in reports/output/demo/audit.json",
+        ),
     ),
     "StoreDamaged": Advice(
         "What was damaged is set aside, never used. Download or import it again, or put a copy back.",
@@ -136,7 +143,7 @@ ADVICE = {
     ),
     "ModelError": Advice(
         "Choose another model, or none: sessions train what they need. `python -m models.registry list` shows what there is.",
-        ("model 3f2a91c04b77 cannot be in force here: it was trained on other candles",),
+        ("model 3f2a91c04b77 cannot be in force here: it was trained by another version of this software",),
     ),
     "NotTrained": Advice(
         "`python -m models.registry list` shows the models there are; a backtest over these days trains them.",
@@ -147,9 +154,12 @@ ADVICE = {
         ("the model was trained with the factor fear_greed, which is not at hand; name its file under feeds.factors",),
     ),
     "LookAheadFound": Advice(
-        "A column, a label, an order or a fill knew something too early; the audit page names it and the "
+        "A column, a label, an order or a fill knew something too early; the audit names it and the "
         "bar. Do not believe the run until it is mended.",
-        ("1 of 14 proofs failed, first the truncation: feature rsi differs at 2023-04-01; all in audit.html",),
+        (
+            "1 of 14 proofs failed, first the truncation: rsi looks ahead, by 1 bar: "
+            "1 of 900 earlier values changed with the bars after 2023-04-01 cut away; all in reports/output/demo/audit.json",
+        ),
     ),
     "TrainingDiverged": Advice(
         "Lower the learning rate, or look for targets or features of a wrong scale. No model was kept of this fold.",
@@ -175,7 +185,7 @@ ADVICE = {
     "RiskHalt": Advice(
         "`forwardtrader status` says which limit it was and what is held. Look at the account first; `python "
         "run_live.py --resume` lets it trade again.",
-        ("session 'demo' was killed; nothing was left to take back; use --resume to let it start again",),
+        ("session 'demo' was killed; no order of it rests anywhere; use --resume to let it start again",),
     ),
     "NotObeyed": Advice(
         "The line says what the session answered. Where it hangs, `--kill` ends it: from then on no order leaves.",

@@ -77,7 +77,8 @@ def forms() -> dict[str, list[str]]:
     """The texts that our code makes each error with, as patterns; under "" all texts of files that make errors."""
     found: dict[str, list[str]] = defaultdict(list)
     files = (path.read_text(encoding="utf-8") for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-    for node in (node for text in files if "core.errors import" in text for node in ast.walk(ast.parse(text))):
+    makes_one = re.compile(rf"\b(?:{'|'.join(ADVICE)})\(")
+    for node in (node for text in files if makes_one.search(text) for node in ast.walk(ast.parse(text))):
         if isinstance(node, ast.JoinedStr):
             found[""].append(_pattern(node))
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
