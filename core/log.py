@@ -1,15 +1,18 @@
-"""Structured logs: one JSON object a line, secrets redacted."""
+"""Structured logs: one JSON object a line, secrets redacted, in files of a bounded size."""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import TextIOWrapper
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +20,11 @@ from forwardtrader.core.atomic import private_file
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.redaction import redact, redacted
 
-__all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redact_stderr", "redacted", "written_to"]
+__all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redact_stderr", "redacted", "rotated", "written_to"]
 
 ROOT: Final = "forwardtrader"
+MOST_BYTES: Final = 20_000_000  # of one file; the line that passes it is its last
+KEPT: Final = 5  # full files beside the one that is written
 
 
 def logger(room: str) -> logging.Logger:
@@ -49,6 +54,46 @@ class JsonLines(logging.Formatter):
         return json.dumps(entry)
 
 
+def rotated(path: Path) -> list[Path]:
+    """Where the full files of a log lie, oldest first, whether or not they are there."""
+    return [path.with_name(f"{path.name}.{number}") for number in range(KEPT, 0, -1)]
+
+
+class _BoundedFile(WatchedFileHandler):
+    """Appends to a file that other processes append to as well. Whoever finds it full moves it aside, between two lines; the others notice
+    that and go on in the new one. Nobody waits for anybody, and a log that cannot be written or moved disturbs nothing.
+    """
+
+    def __init__(self, path: Path, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        super().__init__(path, encoding="utf-8")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._move_if_full(Path(self.baseFilename))
+            super().emit(record)
+        except OSError:  # its folder is gone, or closed to this user
+            self.handleError(record)
+
+    def _open(self) -> TextIOWrapper:
+        with suppress(ConfigError):  # one of another user, who lets this one write
+            private_file(Path(self.baseFilename))
+        return super()._open()
+
+    def _move_if_full(self, path: Path) -> None:
+        if self.stream is None or os.fstat(self.stream.fileno()).st_size < self._most_bytes:
+            return
+        from filelock import FileLock, Timeout
+
+        with suppress(OSError, Timeout), FileLock(path.with_name(f".{path.name}.lock"), timeout=0, mode=0o600):
+            if path.stat().st_size >= self._most_bytes:  # else another process was faster
+                *older, newest = rotated(path)
+                for full, place in zip([*older[1:], newest], older, strict=True):
+                    with suppress(FileNotFoundError):
+                        full.replace(place)
+                path.replace(newest)
+
+
 class _RedactedText(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
@@ -75,12 +120,13 @@ def _print_exception(error: BaseException | None) -> None:
 
 
 @contextmanager
-def log_to(path: Path, level: int = logging.INFO) -> Iterator[None]:
-    """Append every event of this project to `path`, which nobody else may read, while the block runs."""
+def log_to(path: Path, level: int = logging.INFO, most_bytes: int = MOST_BYTES) -> Iterator[None]:
+    """Append every event of this project to `path`, which nobody else may read, while the block runs.
+
+    A file of `most_bytes` becomes `path.1`, the one before it `path.2`, and so on; the newest five are kept.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(ConfigError):  # one of another user, who lets this one write
-        private_file(path)
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _BoundedFile(path, most_bytes)
     handler.setFormatter(JsonLines())
     root = logging.getLogger(ROOT)
     before, propagate = root.level, root.propagate

@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "backtest": Command("backtest.cli:main", "backtest.flags:parser", "walk-forward backtest with a report"),
     "live": Command("live.cli:main", "live.flags:parser", "paper or live trading"),
     "status": Command("live.cli:status", "live.flags:parser", "what the running session is doing"),
+    "logs": Command("reports.logs.command:main", "reports.flags:logs_parser", "what a session, a run or a command has logged"),
     "parity": Command(
         "live.parity.__main__:main", "live.flags:parity_parser", "replay a session through the backtest and compare bar by bar"
     ),

@@ -1,4 +1,4 @@
-"""The heartbeat of a session: a file that is touched every second, and an address that is called while all is well.
+"""The heartbeat of a session: a file that is touched every second, an address that is called while all is well, and systemd's watchdog.
 
 Whoever watches from outside sees a session that died, or hangs, by the age of the file or by calls that stay away.
 """
@@ -6,7 +6,9 @@ Whoever watches from outside sees a session that died, or hangs, by the age of t
 from __future__ import annotations
 
 import json
+import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -40,15 +42,18 @@ class Heartbeat:
 
     Args:
         url: called with GET every thirty seconds while the loop turns; "" for none.
+        notify_socket: systemd's, told every second that all is well until the loop hangs; "" for none.
         longest_turn_s: a turn that takes longer hangs.
     """
 
     def __init__(
-        self, folder: Path, clock: Clock, *, url: str = "", longest_turn_s: float = 60.0, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, folder: Path, clock: Clock, *, url: str = "", notify_socket: str = "", longest_turn_s: float = 60.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._path = folder / _FILE
         self._clock = clock
         self._url = url
+        self._notify_socket = notify_socket
         self._longest_turn_s = longest_turn_s
         self._monotonic = monotonic
         self._next = self._next_call = monotonic()
@@ -61,6 +66,8 @@ class Heartbeat:
         if now >= self._next:
             self._next = now + _EVERY_S
             self._write(Beat(at=self._clock.now().isoformat(), pid=os.getpid(), turn_age_s=turn_age_s))
+            if self._notify_socket and (turn_age_s is None or turn_age_s < self._longest_turn_s):  # a start takes as long as it takes
+                tell_systemd(self._notify_socket, "WATCHDOG=1")
         if self._url and now >= self._next_call and turn_age_s is not None and turn_age_s < self._longest_turn_s:
             self._next_call = now + _CALL_EVERY_S
             self._call_in_background()
@@ -88,6 +95,16 @@ class Heartbeat:
                 pass
         except (OSError, ValueError) as error:
             log.event(_LOG, "heartbeat_not_called", reason=type(error).__name__)
+
+
+def tell_systemd(address: str, text: str) -> None:
+    """Send one notification to the socket that systemd names in NOTIFY_SOCKET; one that does not arrive is missed there."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
+            link.setblocking(False)
+            link.sendto(text.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
+    except (OSError, AttributeError) as error:  # systems without such sockets have no systemd
+        log.event(_LOG, "systemd_not_told", logging.DEBUG, reason=str(error))
 
 
 def newest_beat(folder: Path) -> tuple[Beat, float] | None:

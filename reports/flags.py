@@ -1,4 +1,4 @@
-"""The flags of the commands that rebuild pages, compare runs and list trials."""
+"""The flags of the commands that rebuild pages, compare runs, list trials and read logs."""
 
 from __future__ import annotations
 
@@ -36,4 +36,28 @@ def trials_parser() -> FlagParser:
     )
     p.add_argument("--ledger", type=Path, metavar="FILE", help="another ledger than the one in the settings")
     p.add_argument("--json", action="store_true", help="one JSON object a line")
+    return p
+
+
+def logs_parser() -> FlagParser:
+    """The flags of `forwardtrader logs`."""
+    p = FlagParser(
+        prog="forwardtrader logs",
+        description="Show what a session, a run or a command has logged, oldest first; full files that were moved aside are read too.",
+        examples=(
+            "forwardtrader logs",
+            "forwardtrader logs btc --follow --level warning",
+            "forwardtrader logs btc --since 1h --event orders_refused",
+        ),
+        closing="Times are UTC.",
+    )
+    p.add_argument(
+        "name", nargs="?", metavar="SESSION|RUN", help="its name, how that begins, or a path (default: the log that was written last)"
+    )
+    p.add_argument("--follow", action="store_true", help="go on with what is written, until Ctrl-C")
+    p.add_argument("--level", choices=("debug", "info", "warning", "error"), default="debug", help="lines of this level and above")
+    p.add_argument("--event", action="append", default=[], metavar="NAME", help="lines of this event only; repeatable")
+    p.add_argument("--since", metavar="1h|TIME", help="lines of the last hour, say, or since a time, UTC")
+    p.add_argument("--json", action="store_true", help="the lines as they were written, one JSON object each")
+    p.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: config.yaml)")
     return p

@@ -91,7 +91,7 @@ LAYERS: dict[str, str] = {
     """,
     "reports": """
         __main__
-        judgement rebuild runs
+        judgement logs rebuild runs
         account_judgement benchmarks pages
         artefacts forecast_judgement summary sweep_manifest trial_ledger
         flags manifest statistics trial_reruns verdict

@@ -13,9 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from forwardtrader.__main__ import COMMANDS
+from forwardtrader.core import errors
 from forwardtrader.core.command import installed
-from forwardtrader.core.settings import Settings
+from forwardtrader.core.command.flags import with_project
+from forwardtrader.core.settings import RiskSettings, Settings
+from forwardtrader.feeds.live.merge import Agreement
 from forwardtrader.live.control import ControlCommand
+from forwardtrader.live.monitoring import account_alerts, trading_state_alerts
+from forwardtrader.live.monitoring.watchdog import Signs, troubles
 from tests import PATIENCE_S, ROOT
 
 ENTER = "source .venv/bin/activate"
@@ -26,6 +32,13 @@ def commands(page: Path) -> list[list[str]]:
     """The words of every `python ...` command of a page, in fences and in code spans, without their comments."""
     text = page.read_text(encoding="utf-8")
     found = re.findall(r"^\s*(?:\$ )?(python (?:-m )?[\w./]+[^\n|`]*)$", text, re.M) + re.findall(r"`(python (?:-m )?[\w./]+[^`]*)`", text)
+    return [shlex.split(command.replace("'", ""), comments=True) for command in found]
+
+
+def own_commands(page: Path) -> list[list[str]]:
+    """The words behind `forwardtrader` of each such command of a page, in fences and in code spans, without comments."""
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(r"^\s*(?:\$ )?forwardtrader ([a-z][^\n|`]*)$", text, re.M) + re.findall(r"`forwardtrader ([a-z][^`\n|]*)`", text)
     return [shlex.split(command.replace("'", ""), comments=True) for command in found]
 
 
@@ -120,6 +133,15 @@ def test_every_command_of_a_page_starts_a_file_and_its_flags_are_known_there(pag
         assert not unknown, f"{' '.join(words)}: {sorted(unknown)}"
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if own_commands(page)], ids=lambda page: page.name)
+def test_every_command_of_a_page_is_understood_by_its_own_parser(page: Path) -> None:
+    for name, *flags in own_commands(page):
+        module, _, parser = COMMANDS[name].flags.partition(":")
+        whole = with_project(getattr(importlib.import_module(f"forwardtrader.{module}"), parser)())
+        if flags and "--help" not in flags:
+            whole.parse_args(flags)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_setting_or_module_that_a_page_names_is_there(page: Path) -> None:
     settings = Settings()
@@ -151,3 +173,20 @@ def test_every_example_is_python_whose_imports_exist(page: Path) -> None:
         for node in ast.walk(ast.parse(example)):
             if isinstance(node, ast.ImportFrom) and node.module:
                 assert importlib.util.find_spec(node.module), node.module
+
+
+def test_every_alert_has_its_line_in_the_table_for_the_night() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "live").rglob("*.py"))]
+    named = {name for text in sources for name in re.findall(r'(?:notify|\.count)\(\s*"([a-z]+_[a-z_]+)"', text)}
+    named |= {kind for kind, _ in trading_state_alerts._KINDS.values()} | set(account_alerts._KINDS.values())
+    named |= {f"venues_{agreement}" for agreement in Agreement}
+    named |= set(troubles(Signs(bar_age_s=9e9, turn_age_s=9e9, clock_offset_s=9e9), RiskSettings(), 1.0))
+    table = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8").partition("### By alert")[2]
+    assert len(named) > 25
+    assert {name for name in named if f"`{name}`" not in table} == set()
+
+
+def test_every_exit_code_has_its_line_in_the_table_for_the_night() -> None:
+    codes = {error.exit_code for error in vars(errors).values() if isinstance(error, type) and issubclass(error, errors.TradingError)}
+    table = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8").partition("### By exit code")[2]
+    assert {code for code in codes if f"\n| {code} |" not in table} == set()

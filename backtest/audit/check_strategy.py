@@ -125,7 +125,7 @@ def _checks(bench: CheckBench) -> Iterator[Proof]:
     if same.result is LookAheadResult.FAILED:
         yield from (untested(name, "two runs on the same candles differ already") for name in _AFTER_TWO_RUNS)
         return
-    bars = drawn_bars(whole.orders, bench.index[0], bench.index[-1])
+    bars = drawn_bars(whole.orders, bench.index)
     yield from _guarded(_AFTER_TWO_RUNS[:2], lambda: account_proofs(whole, bars, bench.changed_after, few=_few(whole)))
     yield from _guarded(("one bar at a time",), lambda: [_stepwise(bench, whole)])
     yield from _guarded(("restart",), lambda: [_restart(bench, whole)])

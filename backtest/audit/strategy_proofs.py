@@ -1,7 +1,8 @@
 """Strategy proofs: decisions depend on closed bars alone; tested at bars on which orders were made.
 
 A strategy that trades seldom gives itself away on few bars, so little is gained by changing arbitrary ones. After a bar on which it made an
-order the market is cut off, and the bar after it is made to go elsewhere; whatever was decided before must be the same bits.
+order the market is cut off, and the bar after it is made to go elsewhere; whatever was decided before must be the same bits. One that
+made few orders, or none, may have held back because of what it knew: bars spread over its days are changed as well.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from forwardtrader.backtest.audit.outcome import Account, AuditOutcome, account_
 from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.simulation import simulate_with_orders
+from forwardtrader.core.errors import TradingError
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.checks.look_ahead import BUMP, Leak, Proof, compare, untested
@@ -26,6 +28,8 @@ from forwardtrader.models.forecaster import NUMBERS, ForecastSource, RecordedFor
 FEWEST_FILLS: Final = 20
 # After so many bars with orders the next bar is changed, after every third of them the market is cut off besides.
 ORDER_BARS: Final = 12
+# Where there are fewer than that, so many others besides, on which it may have had a reason to make none.
+QUIET_BARS: Final = 3
 UNCHANGED: Final = 1.0
 _MIRRORED: Final = ("location", "scale", "q95", "q75", "q50", "q25", "q05", "p_up")
 
@@ -49,7 +53,7 @@ Again = Callable[[pd.Timestamp, float], Account]
 
 
 def strategy_proofs(traded: TradedRun) -> Iterator[Proof]:
-    """The market cut off after bars with orders, and the next bar changed."""
+    """The market cut off after bars with orders (and others, where these are few), and the next bar changed."""
     yield from account_proofs(traded.outcome, order_bars(traded), _Again(traded).trade, few=_too_few(traded))
 
 
@@ -57,46 +61,64 @@ def account_proofs(whole: Account, bars: list[pd.Timestamp], again: Again, *, fe
     """The same proofs of any run.
 
     Args:
-        bars: those after which the market is changed.
+        bars: those after which the market is changed; one without an order is passed over where the strategy cannot run up to it.
         few: what is said where too little was traded.
     """
-    yield _proof(whole, again, "truncation", bars[::3], (UNCHANGED,), "with the bars after the next one cut away", few)
-    yield _proof(whole, again, "newest close", bars, (BUMP, 1.0 / BUMP), "when the next bar went elsewhere", few)
+    quiet = [bar for bar in bars if not _ordered(whole, bar)]
+    made = [bar for bar in bars if bar not in quiet]
+    yield _proof(whole, again, "truncation", made[::3] + quiet, (UNCHANGED,), "with the bars after the next one cut away", few)
+    yield _proof(whole, again, "newest close", made + quiet[::3], (BUMP, 1.0 / BUMP), "when the next bar went elsewhere", few)
 
 
 def order_bars(traded: TradedRun, *, seed: int = 0) -> list[pd.Timestamp]:
     """Bars on which orders were made, of every side and kind of order alike, that another bar came after; oldest first."""
-    newest = max(history.candles.index[-1] for history in traded.markets.values())
-    return drawn_bars(traded.outcome.orders, pd.Timestamp(traded.request.first), newest, seed=seed)
+    times = [history.candles.index for history in traded.markets.values()]
+    bars = pd.DatetimeIndex(times[0].append(times[1:]).unique().sort_values())
+    first, last = pd.Timestamp(traded.request.first), pd.Timestamp(traded.request.last)
+    return drawn_bars(traded.outcome.orders, bars[(bars >= first) & (bars <= last)], seed=seed)
 
 
-def drawn_bars(orders: pd.DataFrame | None, first: pd.Timestamp, newest: pd.Timestamp, *, seed: int = 0) -> list[pd.Timestamp]:
-    """The same of orders as `OrderRecorder.frame` has them, from `first` on and before `newest`."""
-    if orders is None or not len(orders):
+def drawn_bars(orders: pd.DataFrame | None, bars: pd.DatetimeIndex, *, seed: int = 0) -> list[pd.Timestamp]:
+    """The same of orders as `OrderRecorder.frame` has them, among `bars` but the newest; where few, others are spread between."""
+    if orders is None:
         return []
-    made = orders.loc[(orders["timestamp"] >= first) & (orders["timestamp"] < newest)]
+    made = orders.loc[(orders["timestamp"] >= bars[0]) & (orders["timestamp"] < bars[-1])]
     groups = [part["timestamp"] for _, part in made.groupby(["side", "kind"], sort=True)]
     each = math.ceil(ORDER_BARS / max(len(groups), 1))
-    drawn = [group.drop_duplicates().sample(min(each, group.nunique()), random_state=seed) for group in groups]
-    return sorted({pd.Timestamp(at) for group in drawn for at in group})
+    drawn = {pd.Timestamp(at) for group in groups for at in group.drop_duplicates().sample(min(each, group.nunique()), random_state=seed)}
+    if made["timestamp"].nunique() < ORDER_BARS:
+        drawn |= {bars[number * (len(bars) - 1) // (QUIET_BARS + 1)] for number in range(1, QUIET_BARS + 1)}
+    return sorted(drawn)
 
 
 def _proof(whole: Account, again: Again, name: str, bars: list[pd.Timestamp], factors: tuple[float, ...], when: str, few: str) -> Proof:
+    looked_at = 0
     for bar in bars:
-        for factor in factors:
-            found = _first_difference(whole, again(bar, factor), name, bar, when)
+        try:
+            parts = [again(bar, factor) for factor in factors]
+        except TradingError:
+            if _ordered(whole, bar):
+                raise
+            continue  # too early, as for a long average: it is passed over where the strategy decided nothing
+        looked_at += 1
+        for part in parts:
+            found = _first_difference(whole, part, name, bar, when)
             if found is not None:
                 return found
     fills = fills_of(whole)
     if fills < FEWEST_FILLS:
         return untested(name, few)
-    detail = f"orders, fills and equity up to each of {len(bars)} bars with orders are equal {when}; {fills} fills in all"
+    detail = f"orders, fills and equity up to each of {looked_at} bars are equal {when}; {fills} fills in all"
     return Proof(name=name, passed=True, detail=f"strategy: {detail}")
+
+
+def _ordered(whole: Account, bar: pd.Timestamp) -> bool:
+    return whole.orders is not None and bool((whole.orders["timestamp"] == bar).any())
 
 
 def _first_difference(whole: Account, again: Account, name: str, bar: pd.Timestamp, when: str) -> Proof | None:
     for what, part, all_of_it in account_pairs(whole, again, bar, followed=True):
-        proof = compare(name, part, all_of_it, f"{when} (order of {bar:%Y-%m-%d %H:%M})")
+        proof = compare(name, part, all_of_it, f"{when} (bar of {bar:%Y-%m-%d %H:%M})")
         if not proof.passed:
             return replace(proof, leak=Leak.AHEAD, offenders=(what,), detail=f"{what} of the strategy look ahead: {proof.detail}")
     return None

@@ -13,7 +13,7 @@ from forwardtrader.core import log
 from forwardtrader.core.errors import ConfigError, StrategyFailed, TradingError
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
-_ROOMS: Final = ("backtest", "core", "feeds", "forwardtrader", "live", "models", "reports", "sandbox", "strategies")
+_ROOMS: Final = ("backtest", "core", "feeds", "forwardtrader", "live", "models", "reports", "sandbox", "serve", "strategies")
 _OURS: Final = tuple(_ROOT / room for room in _ROOMS)
 _LIBRARIES: Final = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib"))
 _INSTALLED: Final = {"site-packages", "dist-packages"}  # also those of the Python that an environment was made from

@@ -232,11 +232,18 @@ def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: d
         "orphan_s": _ORPHAN_S if request.mode == "live" else 0.0,
         "balances": {one.quote: str(account.cash)},
         **(_of_perpetuals(request) if one.is_perpetual else {}),
-        "rules": {s: {"tick": r.tick, "step": r.step, "min_size": r.min_size, "min_notional": r.min_notional} for s, r in rules.items()},
+        "rules": {symbol: _practice_rules(each) for symbol, each in rules.items()},
     }
     if request.faults is not None:
         settings["faults"] = _faults(request.faults)
     return settings
+
+
+def _practice_rules(rules: MarketRules) -> Plan:
+    """Those that a replay goes by: where no largest market order is known, that of a limit order is none that anybody meets."""
+    most = rules.max_market_size or rules.step * 10**9
+    known = {"tick": rules.tick, "step": rules.step, "min_size": rules.min_size, "min_notional": rules.min_notional}
+    return {**known, "max_market_size": most}
 
 
 def _maker_fee_bps(account: StrategySettings, rules: MarketRules) -> float:

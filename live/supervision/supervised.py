@@ -34,7 +34,8 @@ def supervised(
     mailbox = Mailbox(folder, clock)
     stack.callback(mailbox.close)
     url = live.heartbeat_url or known.get("HEARTBEAT_URL", "")
-    heartbeat = Heartbeat(folder, clock, url=url, longest_turn_s=request.settings.risk.max_stall_s)
+    notify_socket = known.get("NOTIFY_SOCKET", "")
+    heartbeat = Heartbeat(folder, clock, url=url, notify_socket=notify_socket, longest_turn_s=request.settings.risk.max_stall_s)
     alerts = known if live.telegram else {}
     guardian = partial(guardian_of, folder, name=request.name, cancels=live.orders_at_stop == "cancel", alerts=alerts)
     sell = partial(flatten, access_of, folder / "session.db")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from forwardtrader.core.clock import FixedClock
-from forwardtrader.live.heartbeat import Heartbeat, newest_beat
+from forwardtrader.live.heartbeat import Heartbeat, newest_beat, tell_systemd
 from tests import PATIENCE_S
 
 CLOCK = FixedClock(datetime(2026, 1, 1, tzinfo=UTC))
@@ -75,6 +77,27 @@ def test_an_address_that_does_not_answer_disturbs_nothing(tmp_path: Path) -> Non
     heartbeat.beat(0.5)
     found = newest_beat(tmp_path)
     assert found is not None and found[0].turn_age_s == 0.5
+
+
+@pytest.mark.parametrize("address", ["{folder}/notify", "@forwardtrader-test-{pid}"])
+def test_systemd_is_told_that_all_is_well_until_the_loop_hangs(tmp_path: Path, address: str) -> None:
+    now, address = [0.0], address.format(folder=tmp_path, pid=os.getpid())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(address.replace("@", "\0"))
+        systemd.settimeout(PATIENCE_S)
+        heartbeat = Heartbeat(tmp_path, CLOCK, notify_socket=address, longest_turn_s=60.0, monotonic=lambda: now[0])
+        told = []
+        for now[0], age in ((0.0, None), (0.5, 0.1), (1.0, 59.9), (2.0, 60.0), (3.0, 0.2)):  # half a second is too early for the next
+            heartbeat.beat(age)
+        tell_systemd(address, "STOPPING=1")
+        while (text := systemd.recv(100)) != b"STOPPING=1":
+            told.append(text)
+    assert told == [b"WATCHDOG=1"] * 3
+
+
+def test_a_socket_of_systemd_that_is_gone_disturbs_nothing(tmp_path: Path) -> None:
+    Heartbeat(tmp_path, CLOCK, notify_socket=str(tmp_path / "gone"), monotonic=lambda: 0.0).beat(0.5)
+    assert newest_beat(tmp_path) is not None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"at": 1}'])

@@ -14,9 +14,10 @@ import pytest
 from forwardtrader import check_strategy
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting, StrategyChecksFailed, TradingError
 from forwardtrader.core.types import Forecast
-from forwardtrader.models.checks.look_ahead import LookAheadResult
+from forwardtrader.models.checks.look_ahead import Leak, LookAheadResult
 from forwardtrader.models.forecaster import forecast_at, normal_frame
 from forwardtrader.strategies.backtrader.indicator import LSTMForecast
+from tests.backtest.audit.stock_hours import stock_hours
 from tests.reports.simulated import candles
 
 CANDLES = candles(110, seed=5)
@@ -64,6 +65,24 @@ class FitInInit(bt.Strategy):
 
     def next(self) -> None:
         self.order_target_size(target=0.1 if self.score[len(self.data) - 1] > 0.2 else 0.0)
+
+
+class BelowTheWholeMean(bt.Strategy):
+    """Waits for a price far below the mean of the whole sample, spread counted in."""
+
+    def __init__(self) -> None:
+        closes = np.array(self.data.close.array)
+        self.low = closes.mean() - closes.std() if len(closes) else 0.0
+
+    def next(self) -> None:
+        if self.data.close[0] < self.low and not self.position:
+            self.buy(size=0.01)
+
+
+class LongAverage(Honest):
+    """Its first bar comes late."""
+
+    params = (("period", 105),)
 
 
 class Unseeded(bt.Strategy):
@@ -201,6 +220,20 @@ def test_a_strategy_that_never_trades_is_not_testable() -> None:
     found = results(Idle)
     assert found.pop("run") is LookAheadResult.PASSED
     assert set(found.values()) == {LookAheadResult.NOT_TESTABLE}
+
+
+def test_a_strategy_whose_first_bar_comes_late_is_not_accused() -> None:
+    assert LookAheadResult.FAILED not in results(LongAverage).values()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_fit_to_the_whole_sample_that_keeps_from_every_order_is_found_on_the_hours_of_a_stock(seed: int) -> None:
+    frame = stock_hours(40, seed=seed)
+    frame.iloc[-50:, :4] *= 3.0  # until then prices are low; measured with what comes, none is low enough
+    report = check_strategy(BelowTheWholeMean, frame)
+    assert " 0 orders, 0 fills" in report.checks[0].detail
+    found = {check.name: check for check in report.checks}["truncation"]
+    assert (found.result, found.leak) == (LookAheadResult.FAILED, Leak.AHEAD), found.detail
 
 
 def test_a_strategy_may_use_longer_bars() -> None:

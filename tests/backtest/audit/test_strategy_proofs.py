@@ -25,6 +25,7 @@ from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.models.checks.look_ahead import Leak, LookAheadResult, Proof
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.strategies.backtrader.indicator import LSTMForecast
+from tests.backtest.audit.stock_hours import stock_hours
 from tests.reports.simulated import candles
 
 CLOCK = FixedClock(datetime(2023, 1, 1, tzinfo=UTC))
@@ -205,14 +206,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[_Bench, WalkForward
     asked = read_request([*words, "--set", "strategies.horizon=1", "--out", str(folder / "out")], CLOCK)
     made = _Bench(asked, load_markets(asked, CLOCK), folder / "runs")
     return made, made.run(SPAN, trade=False).walk
-
-
-def stock_hours(days: int, seed: int) -> pd.DataFrame:
-    """Hourly candles from 09:30 to 16:30 in New York, without weekends and the first Monday of each month."""
-    opened = pd.bdate_range("2021-06-01", periods=days, tz="America/New_York")
-    opened = opened[(opened.day_of_week != 0) | (opened.day > 7)]
-    index = [day + pd.Timedelta(hours=9 + hour, minutes=30) for day in opened for hour in range(7)]
-    return candles(len(index), seed=seed).set_axis(pd.DatetimeIndex(index, name="timestamp").tz_convert("UTC"))
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from benchmarks.structure import PACKAGES
 from forwardtrader.core import log
 from forwardtrader.core.errors import InvalidSetting, StrategyFailed
-from forwardtrader.core.user_code.errors import owned_errors
+from forwardtrader.core.user_code.errors import is_a_users, is_ours, owned_errors
 from forwardtrader.strategies.backtrader.assembly import build_cerebro
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
+from tests import ROOT
 from tests.strategies.market import candles, feed, knobs
 
 HEAD = "import backtrader as bt\nclass Mine(bt.Strategy):\n"
@@ -63,3 +65,9 @@ def test_the_line_of_the_users_is_named(folder: Path, body: str, words: str) -> 
 def test_our_own_errors_go_through() -> None:
     with pytest.raises(InvalidSetting), owned_errors("Mine"):
         build_cerebro([], knobs())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_file_of_a_package_of_ours_is_taken_for_a_users(package: str) -> None:
+    one = next((ROOT / package).rglob("*.py"))
+    assert is_ours(str(one)) and not is_a_users(str(one))

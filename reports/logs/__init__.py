@@ -1,0 +1,1 @@
+"""Logs of sessions, runs and commands, read again."""
