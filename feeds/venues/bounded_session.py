@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Final
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -30,11 +30,14 @@ class _BoundedAdapter(HTTPAdapter):
         super().__init__()
         self._within_s, self._most_bytes = within_s, most_bytes
 
-    def send(self, request: Any, stream: bool = False, **kwargs: Any) -> requests.Response:
-        answer = super().send(request, stream=True, **kwargs)
+    def send(
+        self, request: requests.PreparedRequest, stream: bool = False, timeout: float | tuple[float | None, float | None] | None = None,
+        verify: bool | str = True, cert: str | tuple[str, str] | None = None, proxies: dict[str, str] | None = None,
+    ) -> requests.Response:  # fmt: skip
+        answer = super().send(request, True, timeout, verify, cert, proxies)
         if not stream:
             answer._content = self._body(answer)  # what `Response.content` gives from now on
-            answer._content_consumed = True  # type: ignore[attr-defined]
+            answer._content_consumed = True
         return answer
 
     def _body(self, answer: requests.Response) -> bytes:
