@@ -8,6 +8,18 @@ from tests.simulation.scenario import Death, Scenario
 from tests.simulation.world import simulate
 
 _WAS_BROKEN = {
+    "a stop was sent beside the target that rested in its place: the fill of their entry was told again after a restart": Scenario(
+        seed=3936,
+        bar_minutes=60,
+        bars=3,
+        fills="bar",
+        fee_asset="quote",
+        actions=("bracket", "cancel", "close", "limit", "market", "oco", "stop", "valid"),
+        activity=0.5,
+        slowest_s=0.005,
+        disk_full=45,
+        page_limit=1,
+    ),
     "an execution that is found before its feed has a bar ended the process with an IndexError": Scenario(
         seed=3082,
         bar_minutes=5,

@@ -377,7 +377,8 @@ class ContingentOrders(OrderGroups):
         siblings = self.children(child.parent) if child.parent is not None else []
         if is_expired(child, ahead=True):
             return  # no bar may execute it any more
-        if at_once or not share_coins(child, siblings, rules.can_short):
+        # A sibling may rest already: an earlier process exchanged the two, and its parent's fill is told once more.
+        if at_once or not (share_coins(child, siblings, rules.can_short) or self.share_venue(child)):
             self.release(child)
             self._broker.send(child)
 
