@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.core import fingerprint
-from forwardtrader.core.factor_settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import OHLCV, Timeframe
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook

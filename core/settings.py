@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
-from forwardtrader.core.factor_settings import FactorSettings, located, read_entry
-from forwardtrader.core.room import OptionalSpan, Room, Span
+from forwardtrader.core.rooms.factor import FactorSettings, located, read_entry
+from forwardtrader.core.rooms.room import OptionalSpan, Room, Span
 from forwardtrader.core.types import Timeframe
 
 Action = Literal["reduce", "halt", "flatten"]

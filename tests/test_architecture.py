@@ -31,8 +31,7 @@ LAYERS: dict[str, str] = {
         command
         log settings_file
         redaction settings
-        factor_settings
-        credentials room
+        credentials rooms
         atomic environment retry types
         clock errors fingerprint p_values threads
     """,

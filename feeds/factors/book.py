@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forwardtrader.core.factor_settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.calendar import announced, approach
 from forwardtrader.feeds.factors.files import (

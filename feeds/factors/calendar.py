@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
-from forwardtrader.core.factor_settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.feeds.factors.series import ordered
 
 FAR_HOURS: Final = 168  # and more

@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.command.project import typed_path
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
-from forwardtrader.core.factor_settings import FactorSettings, read_entry
+from forwardtrader.core.rooms.factor import FactorSettings, read_entry
 from forwardtrader.core.types import parse_span
 from forwardtrader.feeds.bounds import USUAL_MB, read_parquet, text_file
 from forwardtrader.feeds.factors.series import ordered

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import VenueUnreachable
-from forwardtrader.core.factor_settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.feeds.factors.kinds import delay_of, kind_of, spacing
 from forwardtrader.feeds.factors.record import FactorRecord
 from forwardtrader.feeds.fetching.port import Page, Source

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache, partial
 
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.factor_settings import OF_VENUES, FactorSettings
+from forwardtrader.core.rooms.factor import OF_VENUES, FactorSettings
 from forwardtrader.core.settings import FeedSettings
 from forwardtrader.feeds.fetching.collection import Collector
 from forwardtrader.feeds.fetching.port import Source

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from forwardtrader.core.errors import InvalidSetting, VenueRefused
-from forwardtrader.core.factor_settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.kinds import spacing
 from forwardtrader.feeds.factors.record import Fetched

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from forwardtrader.core import environment
-from forwardtrader.core.factor_settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.feeds.fetching import bounded_http
 from forwardtrader.feeds.fetching.json_rows import Mapping, rows_of
 from forwardtrader.feeds.fetching.port import Page

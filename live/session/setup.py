@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from forwardtrader.core import atomic
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import ConfigError, InvalidDates, InvalidSetting, StartRefused, VenueUnreachable
-from forwardtrader.core.factor_settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.settings import LearningSettings, Settings, StrategySettings
 from forwardtrader.core.types import DataKind, MarketRules
 from forwardtrader.feeds.candles import schema as candles

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from forwardtrader.backtest.audit.factor_proofs import factor_proofs, knows_the_next_move, published_later
-from forwardtrader.core.factor_settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors import book as factor_book

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forwardtrader.core.errors import StorageFull
-from forwardtrader.core.factor_settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors import record as records
 from forwardtrader.feeds.factors.book import FactorBook

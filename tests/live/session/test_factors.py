@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from forwardtrader.core.clock import FixedClock, SystemClock
-from forwardtrader.core.factor_settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import FactorBook

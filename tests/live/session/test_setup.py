@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from forwardtrader.core.errors import ConfigError, StartRefused
-from forwardtrader.core.factor_settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.live.session.setup import _upgraded
 from tests.live.session_runner import request_for, run
 

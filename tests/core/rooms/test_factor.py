@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from forwardtrader.core.factor_settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.settings import FeedSettings
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, model_validator
 
-from forwardtrader.core.room import OptionalSpan, Room
+from forwardtrader.core.rooms.room import OptionalSpan, Room
 
 FactorKind = Literal[
     "file", "calendar", "json", "fear_greed", "funding", "mark", "index", "basis", "open_interest", "long_short_ratio", "taker_volume"
