@@ -8,6 +8,35 @@ from tests.simulation.scenario import Death, Scenario
 from tests.simulation.world import simulate
 
 _WAS_BROKEN = {
+    "an order of two names was forgotten twice: the process died of a KeyError": Scenario(
+        seed=4738,
+        symbols=("BTC/USDT", "ETH/USDT", "SOL/USDT"),
+        bar_minutes=1,
+        bars=9,
+        fills="bar",
+        fee_asset="quote",
+        actions=("bracket", "market", "valid"),
+        activity=1.0,
+        deaths=(Death(step=5, power_cut=False, at="answer to DELETE"),),
+        slowest_s=0.005,
+        fill_cap=0.0005,
+        lags={"orders": 4.0, "trades": 4.0, "balance": 0.5},
+        bare_answers=True,
+    ),
+    "a bracket decided again after a restart was refused, and took the resting stop of the first one out of the journal": Scenario(
+        seed=4461,
+        symbols=("BTC/USDT", "ETH/USDT", "SOL/USDT"),
+        bar_minutes=5,
+        bars=5,
+        fills="book",
+        actions=("bracket", "close", "limit", "market", "oco", "stop", "valid"),
+        activity=1.0,
+        deaths=(Death(step=20, power_cut=False, at="answer to DELETE"), Death(step=195, power_cut=False, at="")),
+        faults={"F23": {"count": 3, "probability": 0.1, "after_bars": 1}},
+        slowest_s=0.5,
+        disk_full=42,
+        lags={"orders": 0.5, "trades": 4.0},
+    ),
     "a stop was sent beside the target that rested in its place: the fill of their entry was told again after a restart": Scenario(
         seed=3936,
         bar_minutes=60,
