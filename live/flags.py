@@ -44,6 +44,12 @@ def parser() -> FlagParser:
     session.add_argument("--session", metavar="NAME", help="name a session, or resume one")
     session.add_argument("--bars", type=int, default=0, metavar="N", help="stop after N live bars")
     session.add_argument("--until", metavar="TIME", help="stop at this time, UTC")
+    session.add_argument(
+        "--from-firestore", action="store_true", help="go on with a session of another machine: wait for its lease, restore it, then trade"
+    )
+    session.add_argument(
+        "--sync-firestore", action="store_true", help="make the mirror of --session equal to its files; says what differed"
+    )
     session.add_argument("--check", action="store_true", help="preflight check of keys, data, models and alerts; nothing is traded")
     running = p.add_argument_group("control of the running session")
     for verb, purpose in (

@@ -80,7 +80,7 @@ LAYERS: dict[str, str] = {
         session
         supervision
         monitoring preflight
-        bridge
+        bridge mirror
         execution output request retraining
         venue
         heartbeat mailbox

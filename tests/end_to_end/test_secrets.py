@@ -110,5 +110,5 @@ def test_alerts_and_mirror_follow_the_file_and_no_secret_is_written(tmp_path: Pa
 def test_check_knows_what_the_file_names(tmp_path: Path) -> None:
     project(tmp_path, FIRESTORE_EMULATOR_HOST="127.0.0.1:9")
     done = session(tmp_path, "--check", "--set", "live.firestore_project=practice")
-    assert done.returncode == 0, done.stderr
-    assert "ok    Telegram: set" in done.stdout and "ok    Firestore: project practice" in done.stdout
+    assert done.returncode == 3, done.stderr
+    assert "ok    Telegram: set" in done.stdout and "FAIL  Firestore: Firestore does not answer" in done.stdout
