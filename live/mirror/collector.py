@@ -150,10 +150,12 @@ class SessionCollector:
         self._write((f"promotions/{number:08d}", entry.model_dump(mode="json")) for number, entry in enumerate(decided, 1))
 
     def _write(self, documents: Documents, urgency: Urgency = Urgency.FIRST) -> None:
-        for name, body in documents:
-            if self._anew:
-                self.seen.add(self._named(name))
-            self.written += self._store.set(self._named(name), log.redacted(body, numbers=False), urgency)
+        made = [(self._named(name), body) for name, body in documents]
+        bodies = log.redacted([body for _, body in made], numbers=False)
+        for (name, _), body in zip(made, bodies, strict=True):
+            self.written += self._store.set(name, body, urgency)
+        if self._anew:
+            self.seen.update(name for name, _ in made)
 
     def _named(self, name: str) -> str:
         return f"sessions/{self._folder.name}/{name}"

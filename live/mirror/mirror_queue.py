@@ -16,7 +16,7 @@ from forwardtrader.live.mirror.budget import WriteBudget, day_of
 from forwardtrader.live.output.state_store import Event, Mirror, StateStore, Urgency
 
 _LOG: Final = log.logger("live")
-_BATCH: Final = 200
+_LEAST, _MOST = 25, 400  # documents in a batch, of which Firestore takes 500
 _LONGEST_PAUSE_S: Final = 60.0
 
 
@@ -40,6 +40,7 @@ class MirrorQueue:
         self._notify, self._longest_lag_s = notify, longest_lag_s
         self._every_s = every_s
         self._rng = random.Random(seed)
+        self._size = _MOST  # smaller after a failure, which may be that so many take too long
         self._lags = False
         self._over = ""  # the day on which the budget was used up
         self._refusal = ""
@@ -65,13 +66,14 @@ class MirrorQueue:
         events = self._due()
         if events:
             self._put(events)
+            self._size = min(_MOST, 2 * self._size)
         return bool(events)
 
     def _due(self) -> list[Event]:
         spent = self._store.spent(day_of(self._clock.now()))
         for urgency in (Urgency.LATER, Urgency.FIRST):  # of all first; of the urgent ones alone where only these may still be written
             if left := self._budget.left(spent, urgency):
-                return self._store.waiting(min(left, _BATCH), urgency)
+                return self._store.waiting(min(left, self._size), urgency)
         return []
 
     def _put(self, events: list[Event]) -> None:
@@ -121,6 +123,7 @@ class MirrorQueue:
 
     def _failed(self, error: Exception, pause: float) -> float:
         self.failures += 1
+        self._size = max(_LEAST, self._size // 2)
         pause = min(_LONGEST_PAUSE_S, 2 * pause)
         log.event(_LOG, "mirror_failed", error=str(error) or type(error).__name__, waiting=self._store.lag().waiting, pause_s=pause)
         if isinstance(error, ConfigError) and str(error) != self._refusal:

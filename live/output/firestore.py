@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from google.cloud.firestore import Client, CollectionReference, DocumentReference, DocumentSnapshot, WriteBatch
 
 _TIMEOUT_S: Final = 3.0
+_COMMIT_S: Final = 10.0  # of several hundred documents
 _LISTING_S: Final = 120.0
 _PAGE: Final = 300
 _BATCH: Final = 400
@@ -48,13 +50,16 @@ class FirestoreMirror:
 
     def put(self, events: list[Event]) -> None:
         """As `Mirror.put`."""
+        from google.api_core.exceptions import AlreadyExists
+
         newest = {event.name: event for event in events}  # a batch takes one write per document
+        bodies = log.redacted([event.body for event in newest.values()])
+        changed = [replace(event, body=body) for event, body in zip(newest.values(), bodies, strict=True)]
         with _translated(self._project):
-            held = self._held(list(newest))
-            batch = self._client.batch()
-            for event in newest.values():
-                self._add(batch, event, held.get(event.name))
-            batch.commit(retry=None, timeout=_TIMEOUT_S)
+            try:
+                self._write(changed, [event.name for event in changed if not event.is_new])
+            except AlreadyExists:  # a write that was given up had arrived, or the state store is not the one that wrote them
+                self._write(changed, list(newest))
 
     def get(self, name: str) -> Body | None:
         """One document, or None."""
@@ -75,7 +80,7 @@ class FirestoreMirror:
                 batch = self._client.batch()
                 for path in paths[begin : begin + _BATCH]:
                     batch.delete(self._client.document(path))
-                batch.commit(retry=None, timeout=_TIMEOUT_S)
+                batch.commit(retry=None, timeout=_COMMIT_S)
 
     def check(self, machine: str) -> None:
         """Ask for a token with the key, then write and read one document, as a session will."""
@@ -85,10 +90,18 @@ class FirestoreMirror:
             reference.set({"machine": machine}, retry=None, timeout=_TIMEOUT_S)
             reference.get(retry=None, timeout=_TIMEOUT_S)
 
+    def _write(self, events: list[Event], known: list[str]) -> None:
+        """Write all events at once; those that are not `known` must not be there."""
+        held = self._held(known) if known else {}
+        batch = self._client.batch()
+        for event in events:
+            self._add(batch, event, held.get(event.name))
+        batch.commit(retry=None, timeout=_COMMIT_S)
+
     def _add(self, batch: WriteBatch, event: Event, held: DocumentSnapshot | None) -> None:
         from google.cloud.firestore import DELETE_FIELD
 
-        body = {**log.redacted(event.body), "seq": event.seq, "token": event.token}
+        body = {**event.body, "seq": event.seq, "token": event.token}
         reference = self._client.document(_path(event.name))
         if held is None:
             batch.create(reference, body)

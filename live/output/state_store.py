@@ -20,7 +20,8 @@ _VERSION: Final = 2
 _SCHEMA: Final = """
 create table if not exists documents (
     name text primary key, seq integer not null, body text not null, token integer not null default 0, urgency integer not null default 0,
-    state integer not null default 0, since real not null default 0, trouble text not null default '') without rowid;
+    state integer not null default 0, since real not null default 0, trouble text not null default '',
+    sent integer not null default 0) without rowid;
 create index if not exists waiting on documents (urgency, seq) where state = 1;
 create index if not exists dropped on documents (name) where state = 2;
 create table if not exists newest (id integer primary key check (id = 1), seq integer not null);
@@ -35,6 +36,7 @@ alter table documents add column urgency integer not null default 0;
 alter table documents add column state integer not null default 0;
 alter table documents add column since real not null default 0;
 alter table documents add column trouble text not null default '';
+alter table documents add column sent integer not null default 1;
 update documents set state = 1 where name in (select name from outbox);
 create table newest (id integer primary key check (id = 1), seq integer not null);
 insert into newest select 1, max(coalesce((select max(seq) from documents), 0), coalesce((select max(seq) from outbox), 0));
@@ -64,12 +66,14 @@ class Event:
         seq: grows with every change on this machine.
         token: of the lease under which it was written (fencing token), which grows from machine to machine: an event is newer than
             another if its token is higher or, with the same token, its `seq`.
+        is_new: the mirror was never given this document, as far as this machine knows.
     """
 
     seq: int
     name: str
     body: Body
     token: int = 0
+    is_new: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,20 +184,21 @@ class StateStore:
         with self._db.transaction():
             seq = self._next()
             rows = [(name, seq, _text(body), self.token) for name, body in documents.items()]
-            self._db.run_many("insert or replace into documents (name, seq, body, token) values (?, ?, ?, ?)", rows)
+            self._db.run_many("insert or replace into documents (name, seq, body, token, sent) values (?, ?, ?, ?, 1)", rows)
 
     # The outbox
 
     def waiting(self, most: int, urgency: Urgency = Urgency.LATER) -> list[Event]:
         """The oldest changes that the mirror does not have yet, the most urgent first; none less urgent than the one given."""
-        sql = "select seq, name, body, token from documents where state = 1 and urgency <= ? order by urgency, seq limit ?"
-        return [Event(seq, name, json.loads(body), token) for seq, name, body, token in self._db.all(sql, urgency, most)]
+        sql = "select seq, name, body, token, not sent from documents where state = 1 and urgency <= ? order by urgency, seq limit ?"
+        rows = self._db.all(sql, urgency, most)
+        return [Event(seq, name, json.loads(body), token, bool(is_new)) for seq, name, body, token, is_new in rows]
 
     def mirrored(self, events: Iterable[Event]) -> None:
         """The mirror has these; a document that changed meanwhile waits on."""
-        sql = f"update documents set state = {_SENT} where name = ? and seq = ?"
+        sql = f"update documents set sent = 1, state = case when seq = ? then {_SENT} else state end where name = ?"
         with self._db.transaction():
-            self._db.run_many(sql, [(event.name, event.seq) for event in events])
+            self._db.run_many(sql, [(event.seq, event.name) for event in events])
 
     def drop(self, event: Event, reason: str) -> None:
         """The mirror never takes this one: it waits no more until it changes."""
@@ -208,7 +213,7 @@ class StateStore:
 
     def requeue(self, names: Iterable[str]) -> None:
         """Send documents again, under the lease in force: those that the mirror lost or holds otherwise."""
-        sql = f"update documents set seq = ?, token = ?, state = {_WAITS}, since = ?, trouble = '' where name = ?"
+        sql = f"update documents set seq = ?, token = ?, state = {_WAITS}, sent = 1, since = ?, trouble = '' where name = ?"
         now = self._clock.now().timestamp()
         with self._db.transaction():
             for name in names:

@@ -63,9 +63,14 @@ def new_project() -> str:
     return f"practice-{next(_NUMBERS)}"
 
 
-def awake(project: str = "warm-up") -> FirestoreMirror:
-    """A mirror, once the emulator behind it answers: a fresh one takes its time over the first requests."""
-    mirror, until = FirestoreMirror(project), time.monotonic() + PATIENCE_S
+def awake(project: str = "") -> FirestoreMirror:
+    """A mirror, once the emulator behind it answers: a fresh one takes its time over the first requests.
+
+    Args:
+        project: of which the client keeps its way to one emulator.
+    """
+    known = project or f"warm-up-{os.environ['FIRESTORE_EMULATOR_HOST'].rpartition(':')[2]}"
+    mirror, until = FirestoreMirror(known), time.monotonic() + PATIENCE_S
     while True:
         try:
             mirror.put([Event(1, "warm/up", {})])

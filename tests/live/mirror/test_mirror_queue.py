@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from forwardtrader.core.clock import FixedClock
-from forwardtrader.core.errors import ConfigError, VenueRefused
+from forwardtrader.core.errors import ConfigError, VenueRefused, VenueUnreachable
 from forwardtrader.live.mirror.budget import WriteBudget
 from forwardtrader.live.mirror.mirror_queue import MirrorQueue
 from forwardtrader.live.output.state_store import Event, MemoryMirror, StateStore, Urgency
@@ -138,6 +138,22 @@ def test_a_document_that_is_never_taken_is_told_and_keeps_no_other_one_back(stor
     store.set("sessions/a/fills/17", {"n": 17})  # it changes, and is good now
     assert outbox.send_waiting()
     assert (len(mirror.documents), store.lag().dropped) == (30, 0)
+
+
+def test_batches_that_take_too_long_become_smaller_until_they_pass(store: StateStore, clock: FixedClock) -> None:
+    class Slow(MemoryMirror):
+        def put(self, events: list[Event]) -> None:
+            if len(events) > 60:
+                raise VenueUnreachable("DeadlineExceeded")
+            super().put(events)
+
+    mirror = Slow()
+    outbox = queue(store, mirror, clock, [])
+    for n in range(500):
+        store.set(f"sessions/a/fills/{n:03d}", {"n": n})
+    for _ in range(20):
+        outbox._turn(0.01)
+    assert (len(mirror.documents), store.lag().waiting) == (500, 0)
 
 
 def test_a_lag_is_one_alert_and_its_end_another(store: StateStore, clock: FixedClock) -> None:

@@ -35,9 +35,9 @@ def tables(path: Path) -> dict[str, list[Any]]:
         return {name: sorted(db.execute(f"select * from {name}").fetchall(), key=repr) for name in names}
 
 
-def documents_of(folder: Path, session: RecordedSession) -> dict[str, Any]:
-    """What a mirror has, by name below the session."""
-    there = ListedMemory()
+def documents_of(folder: Path, session: RecordedSession, there: ListedMemory | None = None) -> dict[str, Any]:
+    """What a mirror has once it was told everything, by name below the session."""
+    there = there or ListedMemory()
     mirror = SessionMirror(request_in(folder), SystemClock(), "here", mirror=there)
     mirror.write(session.status(), last=True)
     mirror.close()
@@ -84,7 +84,8 @@ def test_with_real_orders_the_journal_comes_back_and_asks_the_venue_for_what_it_
     stand_in = Execution(trade_id="synthetic-1", size=Decimal("0.50"), price=Decimal("100.10"), **facts)
     journal.book(stand_in)
     session.store.record((), (), rows=Rows(SYMBOLS, [fill(3_000)], [], []), executions=[("BTC/USDT", "synthetic-1")])
-    documents_of(tmp_path, session)
+    there = ListedMemory()
+    documents_of(tmp_path, session, there)
     parts = [Execution(trade_id=n, size=Decimal("0.25"), price=Decimal("100.1"), **facts) for n in ("1", "2")]
     journal.replace(stand_in, parts)
     after = [FillFacts(n, 0.25, 100.1, 0.0, "") for n in ("1", "2")]
@@ -92,7 +93,7 @@ def test_with_real_orders_the_journal_comes_back_and_asks_the_venue_for_what_it_
     journal.book_payment(FundingPayment(id="p1", symbol="BTC/USDT:USDT", currency="USDT", amount=Decimal("-0.123"), at=BEGAN))
     journal.remember("start_equity", 1000.0)
     journal.close()
-    documents = documents_of(tmp_path, session)
+    documents = documents_of(tmp_path, session, there)
     restore(tmp_path / "other", documents)
     ours, theirs = tables(tmp_path / "other" / "journal.db"), tables(session.folder / "journal.db")
     marks, kept = dict(ours.pop("marks")), dict(theirs.pop("marks"))

@@ -71,6 +71,13 @@ def test_written_twice_changes_nothing_and_an_older_event_never_replaces_a_newer
     assert mirror.get("sessions/b") == {"n": 1, "seq": 1, "token": 0}
 
 
+def test_a_document_that_is_there_though_this_machine_thinks_it_is_new_is_read_first(mirror: FirestoreMirror) -> None:
+    mirror.put([Event(5, "sessions/a", {"n": 5}), Event(6, "sessions/b", {"n": 6})])
+    mirror.put([Event(4, "sessions/a", {"n": 4}, is_new=True), Event(7, "sessions/b", {"n": 7}, is_new=True)])
+    mirror.put([Event(8, "sessions/c", {"n": 8}, is_new=True)])
+    assert [facts(mirror.get(f"sessions/{name}")) for name in "abc"] == [{"n": 5}, {"n": 7}, {"n": 8}]
+
+
 def test_what_a_machine_writes_whose_lease_another_one_took_is_older_whatever_it_counts(mirror: FirestoreMirror) -> None:
     mirror.put([Event(5000, "sessions/a", {"of": "old"}, token=1)])
     mirror.put([Event(1, "sessions/a", {"of": "new"}, token=2)])

@@ -68,7 +68,17 @@ def test_what_is_queued_again_is_newer_than_all_before(store: StateStore) -> Non
     store.mirrored(store.waiting(10))
     store.token = 4
     store.requeue(["sessions/a/fills/1"])
-    assert [(event.name, event.seq, event.token) for event in store.waiting(10)] == [("sessions/a/fills/1", 4, 4)]
+    assert store.waiting(10) == [Event(4, "sessions/a/fills/1", {"n": 1}, 4, is_new=False)]
+
+
+def test_a_document_is_new_until_the_mirror_was_given_it(store: StateStore) -> None:
+    store.set("sessions/a", {"n": 1})
+    sent = store.waiting(10)
+    assert [event.is_new for event in sent] == [True]
+    store.set("sessions/a", {"n": 2})
+    assert store.waiting(10)[0].is_new
+    store.mirrored(sent)
+    assert not store.waiting(10)[0].is_new
 
 
 def test_a_store_of_the_first_version_goes_on_with_what_waited(tmp_path: Path) -> None:

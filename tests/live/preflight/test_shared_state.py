@@ -26,7 +26,12 @@ from tests.live.firestore_emulator import Emulator, free_port, new_project
 
 
 def request(folder: Path, project: str, *flags: str) -> LiveRequest:
-    places = (f"live.sessions_path={folder}", f"live.state_path={folder / 'state.db'}", f"live.firestore_project={project}", *flags)
+    places = (
+        f"live.sessions_path={folder}",
+        f"live.state_path={folder / 'state.db'}",
+        "live.firestore_project=" + (project or "''"),
+        *flags,
+    )
     return read_request(["--session", "one", *(word for setting in places for word in ("--set", setting))])
 
 

@@ -110,6 +110,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
     return become
 
 
+@pytest.mark.slow
 def test_a_session_on_paper_goes_on_on_another_machine_and_equals_its_replay(
     firestore: Emulator, machine: Callable[[str], Path], practice_ends: None
 ) -> None:
