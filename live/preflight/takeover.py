@@ -7,6 +7,7 @@ says.
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -17,12 +18,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from forwardtrader.core import atomic
 from forwardtrader.core.atomic import private_folder
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.settings import Settings
 from forwardtrader.live import control
-from forwardtrader.live.mirror.collector import SESSION
+from forwardtrader.live.mirror.collector import PLAN, SESSION
 from forwardtrader.live.mirror.restore import restore
 from forwardtrader.live.mirror.session_mirror import remember_token, token_of
 from forwardtrader.live.output.lease import Lease, LeaseStore
@@ -36,6 +38,7 @@ _LIFE_S: Final = 900.0  # until the session that is started holds the lease itse
 _ASK_EVERY_S: Final = 5.0
 _STRUCK: Final = "***"
 _OURS: Final = {"models": ("save_path",), "feeds": ("store_path",)}  # beside the whole of `live`: where this machine keeps things
+_PLANNED: Final = {"models", "strategies", "learning", "risk"}  # groups of settings that a plan holds
 Say = Callable[[str], None]
 
 
@@ -125,6 +128,7 @@ def _restore(request: LiveRequest, documents: dict[str, Body], status: Body, sto
         left.unlink()
     private_folder(made)
     restored = restore(made, below)
+    _write_rooms(made / PLAN, request.settings)
     if aside := _set_aside(folder):
         say(f"older files of session {request.name} are kept in {aside}")
     for path in made.iterdir():
@@ -134,6 +138,15 @@ def _restore(request: LiveRequest, documents: dict[str, Body], status: Body, sto
     store.token = int(status.get("token", 0))
     store.adopt({name: plain(status), **{path: plain(body) for path, body in documents.items()}})
     say(f"session {request.name} restored: {restored.text}, as {status.get('machine')} left it at {status.get('updated')}")
+
+
+def _write_rooms(path: Path, settings: Settings) -> None:
+    """Let a plan name the settings as this process reads them: a span of 2 seconds was written as 0 minutes, which is read as 0 days."""
+    plan = json.loads(path.read_text(encoding="utf-8"))
+    for room in _PLANNED & plan.keys():
+        now = getattr(settings, room).model_dump(mode="json")
+        plan[room] = {key: now.get(key, value) for key, value in plan[room].items()}
+    atomic.write_text(path, json.dumps(plan, indent=1))
 
 
 def _set_aside(folder: Path) -> Path | None:
