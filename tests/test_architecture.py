@@ -31,13 +31,13 @@ LAYERS: dict[str, str] = {
         command
         log settings_file
         redaction settings
-        credentials
+        credentials rooms
         atomic environment retry types
         clock errors fingerprint p_values threads
     """,
     "feeds": """
         history live
-        perpetuals
+        fetching perpetuals
         backtrader_data files venues
         candles
         factors flags longer_bars universe
@@ -76,10 +76,13 @@ LAYERS: dict[str, str] = {
     """,
     "live": """
         cli parity
-        instruction status_report
+        instruction
         session
         supervision
-        monitoring preflight
+        preflight
+        telegram
+        status_report
+        monitoring
         bridge mirror
         execution output request retraining
         venue
@@ -136,6 +139,7 @@ DOORS: dict[str, set[str]] = {
     "sklearn": {"models/forecasters/shipped/sklearn_forecaster.py"},
     "skops": {"models/forecasters/shipped/sklearn_file.py"},
     "firebase_admin": {"live/output/firestore.py"},
+    "telegram": {"live/telegram/bot.py"},
     "quantstats": {"reports/pages/tearsheet.py"},
     "distributed": {"models/parallel/dask_cluster.py"},
     "dask": {"models/parallel/dask_cluster.py"},

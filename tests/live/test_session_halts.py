@@ -15,7 +15,7 @@ from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import StrategyFailed
-from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.types import Forecast, Timeframe
 from forwardtrader.feeds.factors.book import FactorBook
 from forwardtrader.live import cli as entry
@@ -32,7 +32,7 @@ from forwardtrader.reports.pages.session_status import SessionState, read_status
 from tests import PATIENCE_S, ROOT
 from tests.live.market import Script, play, practice, store_on
 from tests.live.session_runner import Momentum, request_for, run, start, wait_for_bars
-from tests.live.telegram_bot import Bot, telegram
+from tests.live.telegram.bot_server import Bot, telegram
 
 ONE = ("BTC/USDT",)
 TURNS = ("--live", "--strategy", f"{ROOT / 'tests/live/turns.py'}:Turns")
