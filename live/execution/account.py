@@ -138,7 +138,8 @@ class CcxtAccount:
         A request under way for another order of its symbol, which may take minutes to settle, is not waited for first.
         """
         lock = self._locks[intent.symbol]
-        self.orders.ledger.want_off(intent.client_id)
+        with self._halt.on_storage_error():
+            self.orders.ledger.want_off(intent.client_id)
         if intent.client_id in self._queued:
             self._queued.discard(intent.client_id)
             with self._halt.on_storage_error():

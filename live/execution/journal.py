@@ -139,6 +139,11 @@ class Journal:
         sql = "update intents set note = ? || note where client_id = ? and state in (?, ?) and substr(note, 1, ?) <> ?"
         self._file.run(sql, REPORTED, client_id, IntentState.REFUSED, IntentState.DONE, len(REPORTED), REPORTED)
 
+    def want_again(self, client_id: str) -> None:
+        """An order that was to be cancelled is to rest after all: if it ends now, its run has not asked for that."""
+        sql = "update intents set note = '' where client_id = ? and substr(note, 1, ?) = ?"
+        self._file.run(sql, client_id, len(REPORTED), REPORTED)
+
     def is_reported(self, client_id: str) -> bool:
         """Whether the run of an intent has dealt with its end, or has asked for it."""
         row = self._file.one("select note from intents where client_id = ?", client_id)

@@ -114,8 +114,11 @@ class _Restoring:
 
     def restore(self) -> None:
         journal = self._broker.journal
-        for name in [name for chain in self._chains for name in chain.superfluous]:
-            journal.mark(name, IntentState.DROPPED, note="canceled")
+        for chain in self._chains:
+            for name in chain.superfluous:
+                journal.mark(name, IntentState.DROPPED, note="canceled")
+            if chain.rests and chain.superfluous:  # it was making room; the cancel may still come to the venue, or the list be an old one
+                journal.want_again(chain.current.intent.client_id)
         decided = {each.chain: each for each in decide(self._chains, self._rules.can_short)}
         for chain in self._chains:
             if chain in decided or chain.names & self._recorded.keys():
