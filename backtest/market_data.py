@@ -19,6 +19,7 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
+from forwardtrader.feeds.history.detail import Whole, load_detail
 from forwardtrader.feeds.history.needs import History, load_history
 from forwardtrader.feeds.history.perpetual_facts import NO_FILES
 from forwardtrader.feeds.universe import TopByVolume, members_between, parse_universe, read_universe, top_by_volume
@@ -56,7 +57,29 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
     volumes = {symbol: history.candles["volume"].to_numpy(dtype=np.float64) for symbol, history in markets.items()}
     if objection := volume_objection(request.settings.strategies, volumes):
         raise InvalidSetting(objection)
-    return {symbol: with_factors(history, book, request.first) for symbol, history in markets.items()}
+    found = {symbol: with_factors(history, book, request.first) for symbol, history in markets.items()}
+    return {symbol: with_detail(history, request, clock) for symbol, history in found.items()} if feeds.detail else found
+
+
+def with_detail(history: History, request: BacktestRequest, clock: Clock) -> History:
+    """The history with finer candles inside the bars traded, and a note on bars that lack them; they are in its fingerprint.
+
+    Raises:
+        InvalidSetting: there are none, or none that make up a bar, or orders that rest are to be filled by volumes that they lack.
+        CandleFileInvalid, StoreDamaged, VenueUnreachable: as `load_detail`.
+    """
+    symbol, bars = history.symbol, history.candles.loc[pd.Timestamp(request.first) :, list(candles.OHLCV)]
+    if not len(bars):
+        return history
+    marks = None if history.perpetual is None else history.perpetual.marks.loc[bars.index]
+    whole = Whole(candles=bars, timeframe=history.timeframe, is_made_up=history.is_made_up, is_of_file=symbol in request.files, marks=marks)
+    detail = load_detail(request.settings.feeds, symbol, whole, clock=clock, file=request.detail.get(symbol))
+    volume = {f"{symbol} {detail.timeframe}": detail.candles["volume"].to_numpy(dtype=np.float64)}
+    if objection := volume_objection(request.settings.strategies, volume):
+        raise InvalidSetting(objection)
+    known = (*history.notes, *detail.source_notes, *(f"{symbol}: {note}" for note in detail.notes))
+    own = [fingerprint.of_frame(frame) for frame in (detail.candles, detail.marks) if frame is not None]
+    return replace(history, detail=detail, notes=known, fingerprint=fingerprint.of_value([history.fingerprint, own]))
 
 
 def _listed(request: BacktestRequest, clock: Clock, file: Path | None) -> dict[str, History]:
