@@ -99,7 +99,10 @@ def _values(frame: pd.DataFrame) -> Floats:
 
 def _exact(finer: pd.DataFrame, bar: Rows, bars: pd.DataFrame) -> pd.DataFrame:
     """Within the extremes of the bars to the last digit, so that what they do not reach none inside them does."""
-    own, values = _values(bars), _values(finer)
+    own, values, made = _values(bars), _values(finer), np.zeros((len(bars), 5))
+    made[np.unique(bar)] = _made(finer, bar)
+    is_top, is_bottom = values[:, 1] == made[bar, 1], values[:, 2] == made[bar, 2]
+    values[is_top, 1], values[is_bottom, 2] = own[bar[is_top], 1], own[bar[is_bottom], 2]
     values[:, :4] = np.clip(values[:, :4], own[bar, 2][:, None], own[bar, 1][:, None])
     is_first, is_last = np.diff(bar, prepend=-1) > 0, np.diff(bar, append=len(bars)) > 0
     values[is_first, 0], values[is_last, 3] = own[bar[is_first], 0], own[bar[is_last], 3]

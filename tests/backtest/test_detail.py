@@ -15,7 +15,7 @@ from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.run_record import choices, data_section
 from forwardtrader.backtest.simulation import detail_of, simulate
 from forwardtrader.core.clock import FixedClock
-from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.core.errors import ConfigError, InvalidSetting
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.reports.pages.formats import inside
@@ -24,7 +24,7 @@ from tests.strategies.market import source
 
 FINE = fine_candles(600, 6, 1)
 CLOCK = FixedClock(datetime(2022, 3, 1, tzinfo=UTC))
-DAYS = ["--from", "2022-01-20", "--to", "2022-01-25"]
+DAYS = ["--from", "2022-01-20", "--to", "2022-01-24"]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_run_with_finer_candles_is_another_trial_and_one_without_is_the_one_it
 
 def test_stops_of_a_run_go_by_the_finer_candles(files: list[str]) -> None:
     often = ["--set", "strategies.stop_scales=0.1", "--set", "strategies.cooldown=1h", "--set", "strategies.margin=0.1", *_horizon()]
-    request = read_request([*DAYS, *files, *often], CLOCK)
+    request = read_request([*DAYS, *files, *often, "--from", "2022-01-04"], CLOCK)
     markets = load_markets(request, CLOCK)
     known = simulate(markets, Planted(), request)
     blind = simulate({symbol: replace(history, detail=None) for symbol, history in markets.items()}, Planted(), request)
@@ -95,7 +95,7 @@ def test_a_finer_bar_counts_as_traded_where_its_volume_is_not_known(files: list[
     ],
 )
 def test_a_mistake_in_the_flags_is_one_line(flags: list[str], words: str) -> None:
-    with pytest.raises(InvalidSetting, match=words):
+    with pytest.raises(ConfigError, match=words):
         read_request([*DAYS, *flags], CLOCK)
 
 

@@ -24,7 +24,7 @@ def fine_candles(hours: int, per: int, seed: int, price: float = 20_000.0, volat
     for row in still:
         fine.iloc[row, :4] = fine["close"].iloc[row - 1]
     fine.iloc[still, 4] = 0.0
-    return fine.set_axis(pd.date_range("2022-01-01", periods=len(fine), freq=f"{3600 // per}s", tz="UTC", name="timestamp"))
+    return fine.set_axis(pd.date_range("2022-01-01", periods=len(fine), freq=f"{3600 // per}s", tz="UTC", unit="ns", name="timestamp"))
 
 
 def hourly(fine: pd.DataFrame) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def detail_of(fine: pd.DataFrame, marks: pd.DataFrame | None = None, *, without:
 def path(*hours: Sequence[float]) -> pd.DataFrame:
     """Finer bars of which each goes straight from one price to the next: as many an hour as there are prices, the first opens at 100."""
     prices = [100.0, *(price for hour in hours for price in hour)]
-    index = pd.date_range("2021-01-01", periods=len(prices) - 1, freq=f"{3600 // len(hours[0])}s", tz="UTC", name="timestamp")
+    index = pd.date_range("2021-01-01", periods=len(prices) - 1, freq=f"{3600 // len(hours[0])}s", tz="UTC", unit="ns", name="timestamp")
     opened, closed = np.array(prices[:-1]), np.array(prices[1:])
     bars = {"open": opened, "high": np.maximum(opened, closed), "low": np.minimum(opened, closed), "close": closed}
     return pd.DataFrame({**bars, "volume": 100.0}, index=index)
