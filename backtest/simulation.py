@@ -98,7 +98,7 @@ def detail_of(history: History) -> DetailSeries | None:
     volume, outer = np.nan_to_num(prices[:, 4]), np.nan_to_num(whole[:, 4])
     unknown = (outer == 0.0) & (whole[:, 1] != whole[:, 2]) if volume.any() else whole[:, 1] != whole[:, 2]
     traded = (volume != 0.0) | (prices[:, 1] != prices[:, 2]) | unknown
-    marks = np.full((len(at), 4), np.nan) if detail.marks is None else detail.marks.to_numpy(dtype=np.float64)
+    marks = np.zeros((0, 4)) if detail.marks is None else detail.marks.to_numpy(dtype=np.float64)
     times, first = np.unique(opened, return_index=True)
     return DetailSeries(times, np.append(first, len(at)).astype(np.int64), at, prices, traded, marks)
 

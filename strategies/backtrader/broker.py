@@ -316,6 +316,7 @@ class VenueRulesBroker(ExecutingBroker):
         inner = inner_of(data)
         moment = data.datetime[0] if inner is None else inner.at
         is_new, order.tried_at = getattr(order, "tried_at", None) != moment, moment
+        self._is_booked = inner is not None and (order.triggered or (order.exectype == bt.Order.Limit and has_arrived(order)))
         if is_crossing(order):
             self._refuse_crossing(order)
         elif fills_through(order, self.fills):
@@ -323,7 +324,6 @@ class VenueRulesBroker(ExecutingBroker):
             if is_new and (units := part_of(order, self.fills)):  # each bar has its share of volume once
                 self._fill_resting(order, units)
         elif order.exectype not in TRAILING:
-            self._is_booked = inner is not None and (order.triggered or (order.exectype == bt.Order.Limit and has_arrived(order)))
             super()._try_exec(order)
             order.has_rested = True
         elif is_new:  # else it was moved by this bar, which cannot reach it any more

@@ -47,7 +47,8 @@ class DetailSeries:
 
     `opened` holds the open times of the bars that have some [B], `first` the place of the first finer one of each, and of the end [B + 1];
     `at` the open times of the finer bars [N], `prices` their open, high, low, close and volume [N, 5], `traded` whether anything was [N],
-    and `marks` open, high, low and close of the mark [N, 4], NaN where it is not known. Times are UTC epoch seconds, in order.
+    and `marks` open, high, low and close of the mark [N, 4], NaN where it is not known, or [0, 4] where it nowhere is. Times are UTC epoch
+    seconds, in order.
     """
 
     opened: Floats
@@ -64,7 +65,7 @@ class DetailSeries:
     def has_marks(self, opened: float) -> bool:
         """Whether the marks inside the bar that opened then are known."""
         place = self._places.get(opened)
-        return place is not None and not np.isnan(self.marks[self.first[place], 0])
+        return place is not None and len(self.marks) > 0 and not np.isnan(self.marks[self.first[place], 0])
 
     def inside(self, opened: float) -> list[InnerBar]:
         """Those inside the bar that opened then; none where they are not known."""
@@ -72,7 +73,8 @@ class DetailSeries:
         if place is None:
             return []
         rows = slice(int(self.first[place]), int(self.first[place + 1]))
-        marks = [None if row[0] != row[0] else MarkBar(*row) for row in self.marks[rows].tolist()]
+        known = self.marks[rows].tolist() if self.has_marks(opened) else []
+        marks = [MarkBar(*row) for row in known] or [None] * (rows.stop - rows.start)
         columns = zip(self.at[rows].tolist(), self.prices[rows].tolist(), self.traded[rows].tolist(), marks, strict=True)
         return [InnerBar(at, *prices, traded, mark) for at, prices, traded, mark in columns]
 

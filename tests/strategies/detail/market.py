@@ -40,7 +40,7 @@ def detail_of(fine: pd.DataFrame, marks: pd.DataFrame | None = None, *, without:
     opened, first = np.unique(hours.as_unit("ms").asi8 / 1000.0, return_index=True)
     values = fine[[*PRICES, "volume"]].to_numpy()
     traded = (values[:, 4] != 0) | (values[:, 1] != values[:, 2])
-    known = np.full((len(fine), 4), np.nan) if marks is None else marks.reindex(fine.index)[PRICES].to_numpy()
+    known = np.zeros((0, 4)) if marks is None else marks.reindex(fine.index)[PRICES].to_numpy()
     return DetailSeries(opened, np.append(first, len(fine)).astype(np.int64), fine.index.as_unit("ms").asi8 / 1000.0, values, traded, known)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from forwardtrader.strategies.detail.series import in_order, inner_of, may_touch
 from forwardtrader.strategies.margin.series import MarkBar
 from tests.strategies.detail.market import detail_of, path
@@ -47,4 +45,4 @@ def test_a_bar_reaches_a_stop_on_one_side_and_a_limit_on_the_other() -> None:
 
 def test_a_feed_that_nobody_goes_through_is_at_no_finer_bar() -> None:
     assert inner_of(object()) is None
-    assert np.isnan(detail_of(FINE).marks).all()
+    assert not detail_of(FINE).has_marks(HOUR)

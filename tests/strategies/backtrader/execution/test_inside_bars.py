@@ -105,6 +105,17 @@ def test_what_is_in_the_book_is_filled_at_its_price_and_not_at_a_better_open() -
     assert fills(play(fine, {0: lambda s: s.buy(size=1, exectype=bt.Order.Limit, price=99.0)})) == [("buy", 1.0, 99.0)]
 
 
+def test_a_trailing_stop_limit_that_is_triggered_now_takes_what_the_market_gives() -> None:
+    fine = path(CALM, CALM, [99, 99, 99, 99], CALM)
+    fine.iloc[10, :4] = [97.5, 99.0, 97.5, 99.0]  # opens below the stop at 98 and its limit at 97: it takes there, at its limit or better
+
+    def leave(s: Any) -> Any:
+        booked = s.sell(size=0.5, exectype=bt.Order.Limit, price=105.0)
+        return [booked, s.sell(size=0.5, exectype=bt.Order.StopTrailLimit, trailamount=2.0, plimit=99.0)]
+
+    assert fills(play(fine, {0: lambda s: s.buy(size=1), 1: leave}))[-1] == ("sell", 0.5, 97.5)
+
+
 def test_a_stop_that_the_price_jumps_over_is_filled_where_the_finer_bar_opens() -> None:
     fine = path(CALM, CALM, [99, 99, 99, 99], CALM)
     fine.iloc[10, :4] = [95.0, 99.0, 95.0, 99.0]
