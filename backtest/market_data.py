@@ -68,7 +68,7 @@ def with_detail(history: History, request: BacktestRequest, clock: Clock) -> His
         InvalidSetting: there are none, or none that make up a bar, or orders that rest are to be filled by volumes that they lack.
         CandleFileInvalid, StoreDamaged, VenueUnreachable: as `load_detail`.
     """
-    symbol, bars = history.symbol, history.candles.loc[pd.Timestamp(request.first) :, list(candles.OHLCV)]
+    symbol, bars = history.symbol, history.candles.loc[pd.Timestamp(request.first) :]
     if not len(bars):
         return history
     marks = None if history.perpetual is None else history.perpetual.marks.loc[bars.index]

@@ -7,9 +7,10 @@ are filled in the order in which the price came to them. A bar whose finer ones 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import TypeVar
 
 import numpy as np
@@ -73,10 +74,10 @@ class DetailSeries:
         if place is None:
             return []
         rows = slice(int(self.first[place]), int(self.first[place + 1]))
-        known = self.marks[rows].tolist() if self.has_marks(opened) else []
-        marks = [MarkBar(*row) for row in known] or [None] * (rows.stop - rows.start)
-        columns = zip(self.at[rows].tolist(), self.prices[rows].tolist(), self.traded[rows].tolist(), marks, strict=True)
-        return [InnerBar(at, *prices, traded, mark) for at, prices, traded, mark in columns]
+        known = self.has_marks(opened)
+        marks: Iterable[MarkBar | None] = (MarkBar(*row) for row in self.marks[rows].tolist()) if known else repeat(None)
+        columns = zip(self.at[rows].tolist(), *self.prices[rows].T.tolist(), self.traded[rows].tolist(), marks, strict=False)
+        return [InnerBar(*values) for values in columns]
 
     @cached_property
     def _places(self) -> dict[float, int]:

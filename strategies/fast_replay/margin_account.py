@@ -130,7 +130,7 @@ class MarginReplayAccount(ReplayAccount):
 
 
 def _knows_marks(inside: Sequence[InnerBar] | None) -> bool:
-    return bool(inside) and inside[0].mark is not None
+    return inside is not None and inside[0].mark is not None
 
 
 def _whole(held: float, change: float) -> float:

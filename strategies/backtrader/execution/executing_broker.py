@@ -122,7 +122,7 @@ class ExecutingBroker(AccountBroker):
         return max(worse, pmin) if lim else worse
 
 
-def note_gross(order: BtOrder) -> None:
+def note_gross(order: Any) -> None:
     """Keep with the newest execution what it was before a fee in the coin: the order's info says so of the newest only, and finer bars may
     fill several parts before anybody is told."""
     info, bit = order.info, order.executed.exbits[-1]
