@@ -111,7 +111,7 @@ def test_a_trailing_stop_limit_that_is_triggered_now_takes_what_the_market_gives
 
     def leave(s: Any) -> Any:
         booked = s.sell(size=0.5, exectype=bt.Order.Limit, price=105.0)
-        return [booked, s.sell(size=0.5, exectype=bt.Order.StopTrailLimit, trailamount=2.0, plimit=99.0)]
+        return [booked, s.sell(size=0.5, exectype=bt.Order.StopTrailLimit, price=100.0, plimit=99.0, trailamount=2.0)]
 
     assert fills(play(fine, {0: lambda s: s.buy(size=1), 1: leave}))[-1] == ("sell", 0.5, 97.5)
 
