@@ -371,7 +371,7 @@ class CCXTStore:
         self.loop.call(self.account.connect())
         if self.is_linear:
             self.loop.call(self.account.prepare_positions(self._leverage))
-        if rebuilt(self.account, self.loop, own_prefixes(self.run, journal.oldest()), self.began, self.recorded):
+        if rebuilt(self.account, self.loop, own_prefixes(self.run, journal.oldest()), self.began, self.recorded, self.notify):
             self.account = self._account_on(client, journal, symbols)  # it knows the journal as it was
 
     def _account_on(self, client: CcxtClient, journal: Journal, symbols: Sequence[str]) -> CcxtAccount:

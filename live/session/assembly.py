@@ -24,6 +24,7 @@ from forwardtrader.live.execution.events import Replaced
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
+from forwardtrader.live.monitoring.fill_alerts import FillAlerts
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.status import RunningSession, status_of
@@ -57,7 +58,7 @@ from forwardtrader.live.session.strategy_guard import BarHook, guarded
 from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.telegram.alerts import alerts_from
-from forwardtrader.live.telegram.commands import ChatCommands
+from forwardtrader.live.telegram.session_chat import begin_chat
 from forwardtrader.live.venue.keys import reporting_refused_keys
 from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.port.prototype import prototype
@@ -108,12 +109,13 @@ class _Assembly:
         stack.callback(self.store.close)
         self.mirror = SessionMirror(live, request.name)
         stack.callback(self.mirror.close)
-        channel = alerts_from(name=request.name) if live.telegram else None
+        channel = alerts_from(name=request.name, live=live, folder=request.folder) if live.telegram else None
         self.close_channel: Callable[[], None] = channel.close if channel is not None else lambda: None
         stack.callback(self.close_channel)
-        self.health = SessionHealth(self.store, clock, *([channel.send] if channel is not None else []))
-        if channel is not None and live.telegram_commands:
-            ChatCommands(channel, request, clock, self.health.notify).begin()
+        self.send: Callable[[str, str, str], None] = channel.send if channel is not None else lambda *_alert: None
+        self.health = SessionHealth(self.store, clock, self.send)
+        if channel is not None:
+            begin_chat(channel, request, clock, self.store, self.health, view.line)
         self.resumed = ResumedSession(self.store, request, self.kind)
         needs = forecasts or may_read_forecasts(self.kind)
         self.market = self._patiently(lambda: open_market(request, self.resumed.last, clock, forecasts=needs))
@@ -149,6 +151,7 @@ class _Assembly:
         return SessionParts(
             store=self.store, health=health, account_alerts=AccountAlerts(health.notify, shutdown.halt_account),
             limit_alerts=StrategyLimitAlerts(health.notify, progress), state_alerts=TradingStateAlerts(health.notify, progress),
+            fill_alerts=FillAlerts(self.send),
             resumed=resumed, market=market, supply=models, sources=sources, bridge=bridge,
             broker=broker, journal=journal, saved_state=saved, commands=commands, shutdown=shutdown, watchdog=watchdog,
             unattended=self._unattended(bridge, broker, shutdown),
@@ -241,7 +244,10 @@ class _Assembly:
             begins=self.market.first_live,
             strategy=guarded(self._strategy(saved), self.callbacks.strategy_failed), saved=saved.saved if saved is not None else None,
             resample=self.request.settings.feeds.resample,
-            analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": self.callbacks.bar_done, "_name": "session"})],
+            analyzers=[
+                (OrderRecorder, {"_name": "orders"}),
+                (BarHook, {"done": self.callbacks.bar_done, "changed": self.callbacks.order_changed, "_name": "session"}),
+            ],
             guard=self._guard(saved), exactbars=int(can_be_frozen(self.kind)),  # lines as long as they are looked back on, and no longer
         )  # fmt: skip
         cerebro.addstore(bridge)

@@ -39,6 +39,7 @@ from forwardtrader.live.supervision.supervised import supervised
 from forwardtrader.live.supervision.taking_back import take_back
 from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader_objects import BtOrder
 from forwardtrader.strategies.holdings import Dust
 
 
@@ -181,12 +182,18 @@ class LiveSession:
         else:
             parts.commands.replay(at)
 
+    def order_changed(self, order: BtOrder) -> None:
+        """Backtrader notifies of an order; on paper a restart repeats what earlier processes saw, and with real orders nothing."""
+        if self.parts.journal is not None or self._is_new(round(epoch_seconds(order.executed.dt or 0.0) * 1000)):
+            self.parts.fill_alerts.note(order)
+
     def between_bars(self) -> None:
         """A turn of the loop brought no bar; Backtrader's lines are at rest."""
         parts = self.parts
         parts.watchdog.turn()
         self.supervisor.turn()
         parts.account_alerts.send_due()
+        parts.fill_alerts.send_due()
         self._record_refused()
         if not parts.resumed.is_frozen:
             parts.commands.receive()
