@@ -105,6 +105,7 @@ def test_the_packages_that_are_looked_for_are_those_of_the_set_up() -> None:
     required = [setup["options"]["install_requires"], *(setup["options.extras_require"][extra] for extra in ("live", "firestore"))]
     names = {re.split(r"[>=<;]", line)[0].strip() for text in required for line in text.split("\n") if line.strip()} - {"uvloop"}
     others = {"firebase-admin": "firebase_admin", "python-dotenv": "dotenv", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+    others["prometheus-client"] = "prometheus_client"
     assert sorted(others.get(name, name) for name in names) == sorted(installed.PACKAGES)
     assert set(installed._TELLING) <= set(installed.PACKAGES)
 

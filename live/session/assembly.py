@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import backtrader as bt
 import pandas as pd
@@ -26,6 +26,7 @@ from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.live.monitoring.fill_alerts import FillAlerts
 from forwardtrader.live.monitoring.health import SessionHealth
+from forwardtrader.live.monitoring.metrics_port import require_port
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.status import RunningSession, status_of
 from forwardtrader.live.monitoring.terminal import SessionView
@@ -70,6 +71,9 @@ from forwardtrader.strategies.trading_state.guard import TradingGuard
 from forwardtrader.strategies.user_code.forecast_use import may_read_forecasts
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
+if TYPE_CHECKING:
+    from forwardtrader.live.monitoring.metrics import SessionMetrics
+
 T = TypeVar("T")
 _LOG: Final = log.logger("live")
 
@@ -112,6 +116,7 @@ class _Assembly:
         channel = alerts_from(name=request.name, live=live, folder=request.folder) if live.telegram else None
         self.close_channel: Callable[[], None] = channel.close if channel is not None else lambda: None
         stack.callback(self.close_channel)
+        self.metrics = self._metrics(live.metrics_port) if live.metrics_port else None
         self.send: Callable[[str, str, str], None] = channel.send if channel is not None else lambda *_alert: None
         self.health = SessionHealth(self.store, clock, self.send)
         if channel is not None:
@@ -144,6 +149,8 @@ class _Assembly:
         self._connect(bridge, journal)
         supervise_account(self.request, bridge, self.supervisor)
         watchdog = self._watchdog(bridge)
+        if self.metrics is not None:
+            self.metrics.time(bridge)
         running = RunningSession(
             request=self.request, kind=market.kind, is_practice=market.practice is not None, clock=self.clock, progress=progress,
             broker=broker, supply=models, forecasts=sources, bridge=bridge, watchdog=watchdog, health=health,
@@ -151,7 +158,7 @@ class _Assembly:
         return SessionParts(
             store=self.store, health=health, account_alerts=AccountAlerts(health.notify, shutdown.halt_account),
             limit_alerts=StrategyLimitAlerts(health.notify, progress), state_alerts=TradingStateAlerts(health.notify, progress),
-            fill_alerts=FillAlerts(self.send),
+            fill_alerts=FillAlerts(self.send), metrics=self.metrics,
             resumed=resumed, market=market, supply=models, sources=sources, bridge=bridge,
             broker=broker, journal=journal, saved_state=saved, commands=commands, shutdown=shutdown, watchdog=watchdog,
             unattended=self._unattended(bridge, broker, shutdown),
@@ -321,6 +328,15 @@ class _Assembly:
         )  # fmt: skip
         self.stack.callback(watchdog.stop)
         return watchdog
+
+    def _metrics(self, port: int) -> SessionMetrics:
+        require_port(port)
+        from forwardtrader.live.monitoring.metrics import MetricsServer, SessionMetrics  # a library that only such a session needs
+
+        lag = self.mirror.store.lag if self.request.settings.live.firestore_project else None
+        metrics = SessionMetrics(self.request.name, lag)
+        self.stack.callback(MetricsServer(metrics, port).close)
+        return metrics
 
     def _market_step(self, bridge: CCXTStore, models: Supply) -> Callable[[], None]:
         practice = self.market.practice

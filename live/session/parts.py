@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import backtrader as bt
 
@@ -30,6 +30,9 @@ from forwardtrader.live.session.setup import SessionMarket
 from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.strategies.backtrader_objects import BtOrder
+
+if TYPE_CHECKING:
+    from forwardtrader.live.monitoring.metrics import SessionMetrics
 
 Supply = ModelSupply | FixedSupply
 SessionBroker = CCXTBroker | PaperBroker
@@ -72,6 +75,7 @@ class SessionParts:
 
     Attributes:
         journal, saved_state: of a session with real orders; None on paper.
+        metrics: None where nobody asks for them.
         first_ms: open time (ms UTC) of the session's first bar.
         step_market: called while a feed waits; drives the practice market, does nothing at a real venue.
         running: what status and terminal view read.
@@ -83,6 +87,7 @@ class SessionParts:
     limit_alerts: StrategyLimitAlerts
     state_alerts: TradingStateAlerts
     fill_alerts: FillAlerts
+    metrics: SessionMetrics | None
     resumed: ResumedSession
     market: SessionMarket
     supply: Supply

@@ -177,6 +177,8 @@ class LiveSession:
             progress.start_equity = self._start_equity(float(parts.broker.startingcash))
         progress.last_bar = at
         self._record(strategy, number, at)
+        if parts.metrics is not None:
+            parts.metrics.bar_done(is_new=self._is_new(at))
         if self._is_new(at):
             self._after_new_bar(strategy, at)
         else:
@@ -186,6 +188,8 @@ class LiveSession:
         """Backtrader notifies of an order; on paper a restart repeats what earlier processes saw, and with real orders nothing."""
         if self.parts.journal is not None or self._is_new(round(epoch_seconds(order.executed.dt or 0.0) * 1000)):
             self.parts.fill_alerts.note(order)
+            if self.parts.metrics is not None:
+                self.parts.metrics.order(order)
 
     def between_bars(self) -> None:
         """A turn of the loop brought no bar; Backtrader's lines are at rest."""
@@ -201,6 +205,8 @@ class LiveSession:
         if self.request.until is not None and self.clock.now() >= self.request.until:
             parts.shutdown.request_stop()
         self.view.show(parts.running)
+        if parts.metrics is not None:
+            parts.metrics.show(parts.running)
         if self.progress.last_bar is not None:
             parts.output.refresh()
 

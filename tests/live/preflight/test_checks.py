@@ -27,7 +27,9 @@ def checked(folder: Path, *words: str) -> tuple[int, list[str]]:
 def test_on_the_practice_exchange_everything_is_in_place_without_keys(tmp_path: Path) -> None:
     code, lines = checked(tmp_path)
     assert code == 0
-    assert [line.split(":")[0] for line in lines] == [f"ok    {name}" for name in ("venue", "disk", "models", "Firestore", "Telegram")]
+    assert [line.split(":")[0] for line in lines] == [
+        f"ok    {name}" for name in ("venue", "disk", "models", "Firestore", "Telegram", "metrics")
+    ]
     assert lines[2].endswith("none for these symbols yet; the start trains one")
 
 
