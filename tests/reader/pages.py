@@ -39,6 +39,7 @@ _FATES: Final[tuple[tuple[str, Fate, str], ...]] = (
     (r"-m tests\.", Fate.ELSEWHERE, "run by `make soak` and `make simulate`"),
     (r"FoundationForecaster|KronosForecaster", Fate.ELSEWHERE, "needs weights"),
     (r"--cluster tcp", Fate.ELSEWHERE, "needs a cluster; tests/models/parallel has one"),
+    (r"-firestore", Fate.ELSEWHERE, "needs Firestore; `make emulator` has an emulator"),
     (r"--yes-real-money|--exchange okx", Fate.ELSEWHERE, "needs a real venue"),
     (r"forwardtrader download", Fate.ELSEWHERE, "needs a real venue; tests/feeds/fetching has a practice exchange"),
     (r"--check --session btc", Fate.ELSEWHERE, "needs a real venue"),
