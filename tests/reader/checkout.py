@@ -14,7 +14,8 @@ import yaml
 
 from tests import ROOT
 
-_LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", "var", "output", "*.egg-info", "tests")
+_LEFT_OUT: Final = shutil.ignore_patterns("__pycache__")
+_RESULTS: Final = ROOT / "reports" / "output"
 _PACKAGES: Final = (
     "backtest", "benchmarks", "core", "examples", "feeds", "forwardtrader", "live", "models", "reports", "sandbox", "serve", "strategies",
 )  # fmt: skip
@@ -54,7 +55,7 @@ _FILES: Final = {
 def make_checkout(folder: Path) -> Path:
     """Copy this checkout to `folder`, and put beside it what the pages take for granted."""
     for name in _PACKAGES:
-        shutil.copytree(ROOT / name, folder / name, ignore=_LEFT_OUT, symlinks=False)
+        shutil.copytree(ROOT / name, folder / name, ignore=_left_out, symlinks=True)
     for name in ("run_backtest.py", "run_live.py"):
         shutil.copy(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(ROOT / ".venv")
@@ -67,6 +68,11 @@ def make_checkout(folder: Path) -> Path:
         more.write(f"\n\n{_CROSSING}")
     (folder / "mine.py").write_text(shown["my_model.py"], encoding="utf-8")
     return folder
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """What was compiled, and the results of this checkout's own runs."""
+    return _LEFT_OUT(folder, names) | ({_RESULTS.name} if Path(folder) == _RESULTS.parent else set())
 
 
 def _write_settings(folder: Path) -> None:
