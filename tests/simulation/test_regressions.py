@@ -8,6 +8,21 @@ from tests.simulation.scenario import Death, Scenario
 from tests.simulation.world import simulate
 
 _WAS_BROKEN = {
+    "a stop that was refused again after it had rested did not keep its symbol from new exposure": Scenario(
+        seed=9603,
+        bar_minutes=1,
+        bars=7,
+        fills="bar",
+        actions=("bracket", "bracket", "market"),
+        activity=1.0,
+        deaths=(Death(step=2, power_cut=False, at="after commit of refused"),),
+        faults={"F26": {"count": 12, "probability": 0.5, "after_bars": 1}},
+        slowest_s=0.5,
+        fill_cap=0.0005,
+        lags={"order": 0.5, "trades": 4.0, "balance": 0.5},
+        page_limit=5,
+        transfers=0.2,
+    ),
     "a stop that was making room when its process died was given up once an old list of orders had shown it resting": Scenario(
         seed=8507,
         bar_minutes=60,

@@ -89,7 +89,7 @@ class MissingStops:
         if pause is None:
             self._say(order, f"{reason}; {GIVEN_UP} after {missing.refusals} refusals: it stays without one until somebody acts")
             return False
-        if missing.refusals <= 1:
+        if missing.refusals <= 1 or (not is_closed and order.data.symbol not in self._broker.unprotected):  # it may have rested in between
             self._say(order, f"{reason}; it is sent again")
         elif is_closed and not pause:
             self._say(order, f"{reason}; its position is closed at the market")
