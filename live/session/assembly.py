@@ -239,7 +239,8 @@ class _Assembly:
             strategy=guarded(self._strategy(saved), self.callbacks.strategy_failed), saved=saved.saved if saved is not None else None,
             resample=self.request.settings.feeds.resample,
             analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": self.callbacks.bar_done, "_name": "session"})],
-            guard=self._guard(saved), exactbars=int(can_be_frozen(self.kind)),  # lines as long as they are looked back on, and no longer
+            guard=self._guard(saved), learning=self.request.settings.learning,
+            exactbars=int(can_be_frozen(self.kind)),  # lines as long as they are looked back on, and no longer
         )  # fmt: skip
         cerebro.addstore(bridge)
         return cerebro
