@@ -197,23 +197,19 @@ class PositionManager:
                 self._enter(change, close, location, reason)
             return False
         self._drop_stop()
-        self.busy = self._send(change, close, reason)
+        self._expect(close)
+        self.busy = self.port.trade(change, reason)
         return True
 
     def _enter(self, change: float, close: float, location: float, reason: str) -> None:
         """Send the order that adds exposure: one that rests, or one to the market."""
         rule, buys = self.params.entry, change > 0.0
         limit = 0.0 if rule is None or not rule.rests(location, buys=buys) else rule.limit(close, self.market, buys=buys)
+        self._expect(close)
         if limit > 0.0:
-            self._expect(close)
             self.busy = self.entering = self.port.rest_entry(change, limit, reason)
         else:
-            self.busy = self._send(change, close, reason)
-
-    def _send(self, change: float, close: float, reason: str) -> bool:
-        """Send a market order; False where it was refused at once."""
-        self._expect(close)
-        return self.port.trade(change, reason)
+            self.busy = self.port.trade(change, reason)
 
     def _expect(self, close: float) -> None:
         if self.learning is not None:
@@ -224,7 +220,8 @@ class PositionManager:
         if self.entering:
             self.entering = False
             self.port.cancel_entry()
-        self.busy = self._send(-size, close, reason)
+        self._expect(close)
+        self.busy = self.port.trade(-size, reason)
 
     def _drop_stop(self) -> None:
         if self.resting:
