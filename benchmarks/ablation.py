@@ -63,6 +63,7 @@ KINDS: Final[dict[str, Kind]] = {
     "+ cost learning": Kind({"costs": True}),
     "+ edge map": Kind({"edge": True}),
     "+ volatility": Kind({"volatility": True}),
+    "+ aggregation": Kind(models={"forecaster": "aggregate"}),
     "+ drift": Kind({"early": True}),
     "all of them": Kind({"adaptive": True, "costs": True, "edge": True, "volatility": True, "early": True}),
 }
@@ -108,7 +109,7 @@ def tried(candles: Candles, terms: Terms, path: str) -> dict[str, Found]:
     for name, kind in KINDS.items():
         learning = LearningSettings(**kind.learning)
         models = terms.models.model_copy(update={**kind.models, "save_path": path})
-        key = (models.anew_every, learning.early, learning.adaptive)
+        key = (models.anew_every, models.forecaster, learning.early, learning.adaptive)
         if key not in walks:
             walks[key] = _walk(candles, models, learning, terms)
         found[name] = _found(candles, walks[key], learning, terms)
