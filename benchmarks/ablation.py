@@ -103,10 +103,10 @@ def markets(given: argparse.Namespace) -> Iterator[tuple[str, Candles]]:
         yield f"seed {seed}", {s: sample_candles(s, HOUR, seed=seed, until=last.to_pydatetime()) for s in symbols}
 
 
-def tried(candles: Candles, terms: Terms, path: str) -> dict[str, Found]:
-    """All kinds on one market."""
+def tried(candles: Candles, kinds: Mapping[str, Kind], terms: Terms, path: str) -> dict[str, Found]:
+    """These kinds on one market."""
     found, walks = {}, {}
-    for name, kind in KINDS.items():
+    for name, kind in kinds.items():
         learning = LearningSettings(**kind.learning)
         models = terms.models.model_copy(update={**kind.models, "save_path": path})
         key = (models.anew_every, models.forecaster, learning.early, learning.adaptive)
@@ -193,7 +193,7 @@ def _with_interval(test: MeanTest, unit: float, more: str = "") -> str:
 
 def page(results: Sequence[Mapping[str, Found]], command: str) -> str:
     """The table."""
-    by_kind = {name: [each[name] for each in results] for name in KINDS}
+    by_kind = {name: [each[name] for each in results] for name in results[0]}
     head = ["", "loss", "lower by, times 10,000", "coverage of 90 %", "worst half year", "Sharpe", "higher by", "turnover a year"]
     lines = [f"# What each kind of learning is worth\n\n{command}\n", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [row(name, own, by_kind[SHIPPED]) for name, own in by_kind.items()]
@@ -215,6 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--train-window", default="365d")
     parser.add_argument("--forecaster", default="huber_linear")
     parser.add_argument("--cost", type=float, default=None, help="basis points a side (default: 7, on the sample market 2)")
+    parser.add_argument("--without", nargs="*", default=[], choices=[kind for kind in KINDS if kind != SHIPPED], help="kinds to leave out")
     parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args(argv)
     given.coins = given.coins or (COINS if given.data is not None else COINS[:2])
@@ -224,10 +225,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         rule="portfolio", cash=CASH, fee_bps=max(cost - 2.0, 0.0), slippage_bps=min(cost, 2.0), spread_bps=0.0, allow_short=True
     )
     terms = Terms(models, strategies, pd.Timestamp(given.first, tz="UTC"), pd.Timestamp(given.last, tz="UTC"))
-    results = []
+    results, kinds = [], {name: kind for name, kind in KINDS.items() if name not in given.without}
     for name, candles in markets(given):
         with TemporaryDirectory() as path:
-            results.append(tried(candles, terms, path))
+            results.append(tried(candles, kinds, terms, path))
         sys.stdout.write(f"{name}: {', '.join(f'{k} {metrics.sharpe(f.returns, 365):.2f}' for k, f in results[-1].items())}\n")
         sys.stdout.flush()
     what = "seven coins, spot prices" if given.data is not None else f"{given.seeds} seeds of the sample market"
