@@ -228,10 +228,7 @@ class StrategySettings(Room):
     # Perpetuals. A market or stop order pays `fee_bps`, a resting limit order `maker_fee_bps`; on spot, post-only entries do.
     leverage: float = Field(default=1.0, ge=1, le=125, description="largest leverage at which perpetuals are held")
     maker_fee_bps: float | None = Field(
-        default=None,
-        ge=-100,
-        le=1000,
-        description="fee of a resting order, in basis points; unset: fee_bps, or what is listed for perpetuals",
+        default=None, ge=-100, le=1000, description="fee of a resting order, in basis points; unset: fee_bps, or that of the venue's list"
     )
     liquidation_fee_bps: float = Field(default=50.0, ge=0, le=1000, description="fee of a liquidation, in basis points")
     # Entries. A resting one is filled where the price trades through it by a tick, up to `volume_share` of each bar's volume.
@@ -321,6 +318,7 @@ class LiveSettings(Room):
     stale_after_bars: float = Field(default=2.0, gt=0, description="bars without an update after which a feed counts as stale")
     firestore_project: str = Field(default="", description="mirror state and audit there; empty for none")
     telegram: bool = Field(default=True, description="send alerts where a token is set")
+    telegram_commands: bool = Field(default=True, description="obey commands from the configured chat; one session for each bot")
     start_patience_s: float = Field(default=30.0, ge=0, description="how long a venue that cannot be reached is tried at the start")
     practice_fills: Literal["bar", "book"] = Field(
         default="bar", description="how the practice exchange fills real orders: as a backtest does, or from a book with a spread"

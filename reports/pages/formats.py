@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from forwardtrader.reports.manifest import LimitsSection, MarginSection
+from forwardtrader.reports.pages.glossary import term
 from forwardtrader.reports.sections.entries import EntriesSection
 from forwardtrader.reports.sections.learned import LearnedSection
 
@@ -221,5 +222,6 @@ FILTERS: Final = {
     "entries": entries,
     "learned": learned,
     "clause": clause,
+    "term": term,
     "setting": setting,
 }
