@@ -205,15 +205,16 @@ class PositionManager:
         """Send the order that adds exposure: one that rests, or one to the market."""
         rule, buys = self.params.entry, change > 0.0
         limit = 0.0 if rule is None or not rule.rests(location, buys=buys) else rule.limit(close, self.market, buys=buys)
-        self._expect(close)
         if limit > 0.0:
+            self._expect(close, 1.0 if buys else -1.0)
             self.busy = self.entering = self.port.rest_entry(change, limit, reason)
         else:
+            self._expect(close)
             self.busy = self.port.trade(change, reason)
 
-    def _expect(self, close: float) -> None:
+    def _expect(self, close: float, side: float = 0.0) -> None:
         if self.learning is not None:
-            self.learning.expected = close
+            self.learning.expect(close, side)
 
     def _leave(self, size: float, close: float, reason: str) -> None:
         self._drop_stop()

@@ -51,7 +51,9 @@ class SymbolLearning:
     """What is learned of one symbol. `edge` is that of the account.
 
     Attributes:
-        expected: the price that the order that is out was decided at.
+        expected: the price that the order that is out was decided at; 0 where none is.
+        side: 1 or -1 where that order rests as a maker, to buy or to sell; 0 otherwise.
+        missed: price and side of one that ended without a fill since the newest bar, zeros where none did.
         fills: how many orders costs were learned from.
         newest: open time of the newest bar that was taken in.
     """
@@ -59,7 +61,8 @@ class SymbolLearning:
     def __init__(self, symbol: str, horizon: int, rules: LearningRules, edge: EdgeMap) -> None:
         self.symbol, self.horizon, self.rules, self._edge = symbol, horizon, rules, edge
         self.costs, self.volatility = CostEstimate(), VolatilityRatio()
-        self.expected, self.fills = 0.0, 0
+        self.expected, self.side, self.fills = 0.0, 0.0, 0
+        self.missed = (0.0, 0.0)
         self._waiting: list[OpenForecast] = []
         self._bar, self.newest = 0, 0.0
 
@@ -78,8 +81,7 @@ class SymbolLearning:
     def see(self, bar: SeenBar) -> Matured | None:
         """Take in a closed bar; the forecast whose outcome it completes."""
         self.newest, self._bar = bar.at, self._bar + 1
-        if self.rules.costs is not None and self.costs.weight:
-            self.costs = self.costs.forget(self.rules.costs)
+        self._age_costs(bar.close)
         waiting, matured = self._waiting, None
         if waiting and waiting[-1].entry is None:
             waiting[-1] = waiting[-1]._replace(entry=math.log(bar.opened))
@@ -94,30 +96,52 @@ class SymbolLearning:
             self.volatility = self.volatility.learn(error, self.rules.volatility)
         return matured
 
+    def _age_costs(self, close: float) -> None:
+        """A bar has passed. An entry that came to nothing cost what the price has run away by (Perold 1988)."""
+        rule, (expected, side) = self.rules.costs, self.missed
+        self.missed = (0.0, 0.0)
+        if rule is not None and self.costs.weight:
+            self.costs = self.costs.forget(rule)
+        if side:
+            self._learn_cost(side * (close - expected) / expected)
+
     def outlook(self, location: float, scale: float) -> tuple[float, float]:
         """A forecast as it is to be acted on."""
         if self.rules.edge is not None:
             location = self._edge.expected(location, scale, self.rules.edge)
         return location, scale * self.volatility_multiple
 
+    def expect(self, close: float, side: float = 0.0) -> None:
+        """An order goes out that was decided at this close; `side` where it rests, as of the attribute."""
+        self.expected, self.side = close, side
+
     def settle(self, executed: float, price: float, fee: float) -> None:
         """An order that was decided at `expected` is over; arguments as in `paid_beyond`."""
-        rule, expected, self.expected = self.rules.costs, self.expected, 0.0
-        if rule is None or not executed or not expected > 0.0 or not self.rules.per_side > 0.0:
+        expected, side, self.expected, self.side = self.expected, self.side, 0.0, 0.0
+        if not expected > 0.0:
             return
-        self.costs = self.costs.learn(paid_beyond(executed, price, fee, expected) / self.rules.per_side, rule)
-        self.fills += 1
+        if executed:
+            self._learn_cost(paid_beyond(executed, price, fee, expected))
+        elif side:
+            self.missed = (expected, side)
+
+    def _learn_cost(self, share: float) -> None:
+        if self.rules.costs is not None and self.rules.per_side > 0.0:
+            self.costs = self.costs.learn(share / self.rules.per_side, self.rules.costs)
+            self.fills += 1
 
     def as_dict(self) -> dict[str, Any]:
         """What must be kept across a restart; plain JSON values."""
         return {
-            "costs": list(self.costs), "volatility": list(self.volatility), "expected": self.expected, "fills": self.fills,
+            "costs": list(self.costs), "volatility": list(self.volatility), "expected": self.expected, "side": self.side,
+            "missed": list(self.missed), "fills": self.fills,
             "waiting": [list(one) for one in self._waiting], "bar": self._bar, "newest": self.newest,
         }  # fmt: skip
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Go on from what `as_dict` gave."""
         self.costs, self.volatility = CostEstimate(*saved["costs"]), VolatilityRatio(*saved["volatility"])
-        self.expected, self.fills = saved["expected"], saved["fills"]
+        self.expected, self.side, self.fills = saved["expected"], saved["side"], saved["fills"]
+        self.missed = (saved["missed"][0], saved["missed"][1])
         self._waiting = [OpenForecast(*one) for one in saved["waiting"]]
         self._bar, self.newest = saved["bar"], saved["newest"]

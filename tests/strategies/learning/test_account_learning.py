@@ -151,7 +151,7 @@ def test_a_restart_goes_on_to_the_bit() -> None:
     bars, whole = seen(300), account()
     for bar in bars:
         whole.see([bar])
-        whole.symbols[0].expected = bar.opened
+        whole.symbols[0].expect(bar.opened)
         whole.symbols[0].settle(1.0, bar.close, 0.1)
     first = account()
     for place, bar in enumerate(bars):
@@ -160,16 +160,36 @@ def test_a_restart_goes_on_to_the_bit() -> None:
             first = account()
             first.restore(saved)
         first.see([bar])
-        first.symbols[0].expected = bar.opened
+        first.symbols[0].expect(bar.opened)
         first.symbols[0].settle(1.0, bar.close, 0.1)
     assert first.as_dict() == whole.as_dict()
     assert first.report() == whole.report()
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_an_entry_that_rested_in_vain_cost_what_the_price_ran_away_by(side: float) -> None:
+    learned = account(LearningSettings(costs=True))
+    first, second = (bar._replace(close=100.0 + side * gone) for bar, gone in zip(seen(2), (0.0, 1.0), strict=True))
+    learned.see([first])
+    learned.symbols[0].expect(100.0, side)
+    learned.symbols[0].settle(0.0, 0.0, 0.0)
+    assert learned.symbols[0].cost_multiple == 1.0
+    learned.see([second])
+    assert learned.symbols[0].cost_multiple > 1.5
+
+
+def test_a_market_order_that_was_refused_teaches_nothing() -> None:
+    learned = account(LearningSettings(costs=True))
+    learned.symbols[0].expect(100.0)
+    learned.symbols[0].settle(0.0, 0.0, 0.0)
+    learned.see([seen(1)[0]])
+    assert learned.symbols[0].fills == 0
+
+
 def test_each_change_is_recorded_with_before_and_after_and_the_record_is_bounded() -> None:
     learned = account(LearningSettings(costs=True, costs_memory=1.0, costs_prior=0.1))
     for number, bar in enumerate(seen(600)):
-        learned.symbols[0].expected = 100.0
+        learned.symbols[0].expect(100.0)
         learned.symbols[0].settle(1.0, 100.0 + 2.0 * (number % 20 > 9), 0.0)
         learned.see([bar])
     report = learned.report()
