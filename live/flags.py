@@ -36,8 +36,8 @@ def parser() -> FlagParser:
     what.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of --strategy; repeatable")
     what.add_argument("--forecaster", metavar="NAME|MODULE:CLASS", help="what forecasts: lstm (default), or as for run_backtest.py")
     what.add_argument(
-        "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
-        help="external data, as for run_backtest.py; the file is read again whenever it grows",
+        "--factor", action="append", default=[], metavar="[NAME=]FILE|KIND[,...]",
+        help="external data, as for run_backtest.py; a file is read again whenever it grows, a source is asked while the session runs",
     )  # fmt: skip
     _add_practice(p)
     session = p.add_argument_group("session")

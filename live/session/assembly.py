@@ -17,6 +17,7 @@ from forwardtrader.core.clock import Clock
 from forwardtrader.feeds.backtrader_data import backtrader_timeframe
 from forwardtrader.feeds.candles.schema import cut, grid_floor
 from forwardtrader.feeds.factors.book import FactorBook
+from forwardtrader.feeds.fetching.poller import FactorPoller
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.control import ControlCommand
@@ -44,7 +45,7 @@ from forwardtrader.live.retraining.supply import ModelSupply
 from forwardtrader.live.session.candles import SessionCandles
 from forwardtrader.live.session.commands import CommandHandler
 from forwardtrader.live.session.connection import account_lock, market_pace, open_bridge, supervise_account
-from forwardtrader.live.session.factors import LiveFactors
+from forwardtrader.live.session.factors import LiveFactors, open_poller
 from forwardtrader.live.session.forecasts import SessionForecasts, known_forecasts
 from forwardtrader.live.session.paper_broker import Confirmations, PaperBroker
 from forwardtrader.live.session.parts import SessionBroker, SessionCallbacks, SessionParts, Supply
@@ -120,7 +121,8 @@ class _Assembly:
         if self.market.practice is not None:
             stack.callback(self.market.practice.stop)
         self.first_ms = int(self.market.first_live.timestamp() * 1000)
-        self.factors = FactorBook(request.settings.feeds.factors, request.timeframe)
+        self.factors = FactorBook(request.settings.feeds.located_factors, request.timeframe)
+        self.poller = open_poller(request, self.market, market_pace(request, self.market))
 
     def parts(self, supply: FixedSupply | None) -> SessionParts:
         resumed, market, progress, health = self.resumed, self.market, self.progress, self.health
@@ -169,9 +171,17 @@ class _Assembly:
         candles = SessionCandles(request.folder, self.store, request.symbols, self.factors.beside)
         return ModelSupply(
             request.symbols, request.settings.models, request.settings.strategies.horizon, request.timeframe, folder=request.folder,
-            candles=lambda: candles, notify=notify, facts=LiveFactors(self.factors, notify) if self.factors else None,
+            candles=lambda: candles, notify=notify,
+            facts=LiveFactors(self.factors, notify, self._started_poller()) if self.factors else None,
             learning=request.settings.learning,
         )  # fmt: skip
+
+    def _started_poller(self) -> FactorPoller | None:
+        if self.poller is not None:
+            self.view.line("fetching the factors")
+            self.stack.callback(self.poller.stop)
+            self.poller.first(self.request.settings.live.start_patience_s)
+        return self.poller
 
     def _opened(self, models: Supply) -> Supply:
         self.stack.callback(models.stop)

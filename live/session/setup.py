@@ -14,10 +14,12 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from forwardtrader.core import atomic
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import ConfigError, InvalidDates, InvalidSetting, StartRefused, VenueUnreachable
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.settings import LearningSettings, Settings, StrategySettings
 from forwardtrader.core.types import DataKind, MarketRules
 from forwardtrader.feeds.candles import schema as candles
@@ -313,10 +315,22 @@ def _plan_in(path: Path) -> Plan:
 
 def _upgraded(name: str, planned: object, now: object) -> object:
     """A group of settings as this version knows it: without those that are gone, and with the defaults of those that are new."""
+    if name == "factors":
+        return _entries(planned)
     if not isinstance(planned, dict) or not isinstance(now, dict):
         return planned
     usual = getattr(Settings(), name).model_dump(mode="json")
     return {key: planned.get(key, usual[key]) for key in now}
+
+
+def _entries(planned: object) -> object:
+    """Entries of `feeds.factors` with the defaults of what later versions can say of them; as they are where they cannot be read."""
+    if not isinstance(planned, list):
+        return planned
+    try:
+        return [FactorSettings.model_validate(entry).model_dump(mode="json") for entry in planned]
+    except ValidationError:
+        return planned
 
 
 def _difference(name: str, planned: object, now: object) -> tuple[str, object, object]:

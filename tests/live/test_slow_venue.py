@@ -24,6 +24,7 @@ def practice_of(tmp_path: Path) -> PracticeVenue:
     return venue
 
 
+@pytest.mark.slow
 def test_a_session_at_a_slow_venue_obeys_sends_nothing_twice_and_starts_again(tmp_path: Path) -> None:
     process = begun(tmp_path)
     venue, request = practice_of(tmp_path), request_for(tmp_path, "one", 0, symbols=ONE)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import psutil
+import pytest
 from filelock import FileLock
 
 from forwardtrader.core.log import log_to
@@ -100,6 +101,7 @@ def test_ctrl_c_in_a_terminal_ends_a_session_and_all_beside_it_without_a_word(tm
     assert equity.index[-1] == status.last_bar
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_session_does_not_grow_with_what_it_writes(tmp_path: Path, writer: Writer) -> None:
     """What the session's own process allocates for a writing is counted, so neither speed nor the system's allocator has a say."""
 
