@@ -134,7 +134,8 @@ def _found(candles: Candles, walk: WalkForward, learning: LearningSettings, term
         forecasts = told[["location", "scale"]].reindex(traded.index)
         tapes.append(Tape(bars=traded, forecasts=forecasts, market=_rules(symbol), timeframe=HOUR, horizon=HORIZON))
     inside = pd.concat(covered, axis=1)
-    halves = inside.groupby([inside.index.year, inside.index.month > 6]).mean()
+    at = pd.DatetimeIndex(inside.index)
+    halves = inside.groupby(np.asarray(2 * at.year + (at.month > 6))).mean()
     locations = [tape.forecasts["location"].to_numpy(dtype=np.float64) for tape in tapes]
     fills, equity = Replay(tapes, terms.strategies, learning).run(locations)
     years = (equity.index[-1] - equity.index[0]) / timedelta(days=365.25)
