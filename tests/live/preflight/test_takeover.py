@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,21 +10,17 @@ from typing import Any
 import pytest
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.errors import AccountLocked, ConfigError, StartRefused
+from forwardtrader.core.errors import ConfigError, StartRefused
 from forwardtrader.live.mirror.session_mirror import asked
 from forwardtrader.live.mirror.sync import synchronise
-from forwardtrader.live.output.firestore import FirestoreLeases, FirestoreMirror
+from forwardtrader.live.output.firestore import FirestoreMirror
 from forwardtrader.live.output.lease import Lease, MemoryLeases
 from forwardtrader.live.parity.command import compare
 from forwardtrader.live.preflight.owner import machine_name
 from forwardtrader.live.preflight.takeover import as_begun, take_over, wait_for_lease
 from forwardtrader.live.request import LiveRequest, read_request
-from forwardtrader.sandbox.process import start_sandbox
-from tests import PATIENCE_S
 from tests.live.firestore_emulator import Emulator, new_project
-from tests.live.recorded_session import wait_for
-from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, wait_for_bars
-from tests.live.test_other_venues import BOTH, session
+from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run
 
 REAL = ("--live", "--yes-real-money", "--yes-real-money")
 
@@ -148,64 +140,3 @@ def test_a_session_on_paper_goes_on_on_another_machine_and_equals_its_replay(
     assert "older files of session one are kept" in said[-2]
     trade(request)
     assert bars_of(first, "one") == 75
-
-
-RUNNER = """
-import json, sys
-from datetime import UTC, datetime
-from pathlib import Path
-from types import SimpleNamespace
-from urllib.request import urlopen
-from forwardtrader.core.command.cli import end_well
-from tests.live.test_other_venues import session
-
-folder, url, *flags = sys.argv[1:]
-
-class VenueClock:
-    def now(self):
-        with urlopen(f"{url}/api/v3/time") as answer:
-            return datetime.fromtimestamp(json.load(answer)["serverTime"] / 1000, UTC)
-
-sys.exit(end_well(lambda: session(Path(folder), SimpleNamespace(url=url), *flags, clock=VenueClock()).run()))
-"""
-
-
-def ends_soon(project: str, account: str) -> None:
-    """The lease of a machine that died ends in some seconds rather than in three minutes."""
-    leases = FirestoreLeases(project)
-    leases._client.document(f"accounts/{account}").update({"life_s": 5.0})
-
-
-@pytest.mark.slow
-def test_two_machines_never_trade_one_account_and_the_second_goes_on_when_the_first_has_died(
-    firestore: Emulator, machine: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project = new_project()
-    with start_sandbox(**{**BOTH, "speed": 60.0}, protocol="binance") as venue:
-        monkeypatch.setenv("BINANCE_API_KEY", venue.api_key)
-        monkeypatch.setenv("BINANCE_API_SECRET", venue.api_secret)
-        flags = (*REAL, "--set", f"live.firestore_project={project}", "--set", "live.firestore_writes_per_day=0")
-        first = machine("first")
-        process = subprocess.Popen([sys.executable, "-c", RUNNER, str(first), venue.url, *flags], env=os.environ.copy(), text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
-        venue.control("begin")
-        wait_for_bars(first, "one", 10, process)
-        wait_for(lambda: FirestoreMirror(project).get("sessions/one"))
-        second = machine("second")
-        with pytest.raises(AccountLocked, match="is traded by"):
-            session(second, venue, *flags, "--bars", "3").run()
-        process.kill()
-        process.communicate()
-        [account] = [each.id for each in FirestoreMirror(project)._client.collection("accounts").stream()]
-        ends_soon(project, account)
-        live = session(second, venue, *flags, "--bars", "12")
-        live.request = take_over(live.request, live.clock, print)
-        assert live.run() == 0
-        before = json.loads(json.dumps(venue.orders()))
-        ids = [order["clientOrderId"] for order in before if "clientOrderId" in order]
-        assert len(ids) == len(set(ids))
-        machine("first")
-        again = subprocess.run([sys.executable, "-c", RUNNER, str(first), venue.url, *flags, "--bars", "3"], env=os.environ.copy(),
-                               text=True, capture_output=True, timeout=PATIENCE_S, check=False)  # fmt: skip
-        assert again.returncode == 5, again.stderr
-        assert "was last run by" in again.stderr and "\n" not in again.stderr.strip()
