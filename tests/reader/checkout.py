@@ -98,6 +98,7 @@ def _write_candles(folder: Path) -> None:
     hours = pd.date_range("2024-01-01", "2024-06-30", freq="h", tz="UTC")
     days = pd.date_range("2012-01-01", "2020-12-31", freq="D", tz="UTC")
     hourly = _candles(hours, 0)
+    _candles(hours[::4], 0).to_csv(folder / "BTCUSDT-4h.csv", index=False)
     for name in ("BTCUSDT-1h.csv", "candles.csv", "candles.csv.gz"):
         hourly.to_csv(folder / name, index=False)
     _candles(days, 1).to_csv(folder / "spy.csv", index=False)
