@@ -95,11 +95,12 @@ def _shown_files() -> dict[str, str]:
 
 
 def _write_candles(folder: Path) -> None:
-    hours = pd.date_range("2024-01-01", "2024-06-30", freq="h", tz="UTC")
+    hours = pd.date_range("2019-01-01", "2026-10-31", freq="h", tz="UTC")  # what is imported is what later runs trade on
     days = pd.date_range("2012-01-01", "2020-12-31", freq="D", tz="UTC")
-    hourly = _candles(hours, 0)
-    for name in ("BTCUSDT-1h.csv", "candles.csv", "candles.csv.gz"):
-        hourly.to_csv(folder / name, index=False)
+    for bars, frame in (("1h", _candles(hours, 0)), ("4h", _candles(hours[::4], 0))):
+        frame.to_csv(folder / f"BTCUSDT-{bars}.csv", index=False)
+        for name in ("candles.csv", "candles.csv.gz") if bars == "1h" else ():
+            frame.tail(4000).to_csv(folder / name, index=False)
     _candles(days, 1).to_csv(folder / "spy.csv", index=False)
     times = pd.date_range("2019-01-01", "2026-12-31", freq="8h", tz="UTC")
     facts = pd.DataFrame({"timestamp": times, "value": np.random.default_rng(2).normal(0, 1e-4, len(times))})

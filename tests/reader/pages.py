@@ -14,10 +14,11 @@ PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _COMMAND: Final = r"(?:python (?:-m )?[\w./]+|forwardtrader [a-z])"
 _LINE: Final = re.compile(rf"^\s*(?:\$ )?({_COMMAND}.*)$", re.M)
 _SPAN: Final = re.compile(rf"`({_COMMAND}[^`|]*)`")
+_MODEL: Final = "$(basename $(dirname $(find var/models -name card.json | head -1)))"
 # What a page has a name for, and the reader has another.
 _WORDS: Final = {
     "NAME": "demo-1", "FOLDER": "reports/output/*-BTC-USDT-*", "MODULE:CLASS": "trend.py:Trend", "FILE:CLASS": "trend.py:Trend",
-    "FILE:NAME": "my_model.py:Ridge", "FILE": "BTCUSDT-1h.csv", "TEXT": "tried", "MODEL": "$(basename $(ls -d var/models/*/*/ | head -1))",
+    "FILE:NAME": "my_model.py:Ridge", "FILE": "BTCUSDT-4h.csv", "TEXT": "tried", "MODEL": _MODEL,
     "20261122-151402": "$(ls reports/output | grep BTC | head -1)", "20261123-091130": "$(ls reports/output | grep BTC | tail -1)",
 }  # fmt: skip
 
@@ -52,7 +53,7 @@ _FATES: Final[tuple[tuple[str, Fate, str], ...]] = (
     (r"forwardtrader logs btc", Fate.STEERS, ""),
     (r"(?:run_live\.py|forwardtrader live).*--bars", Fate.ENDS, ""),
     (r"run_live\.py|forwardtrader live|forwardtrader serve|-m sandbox", Fate.RUNS, ""),
-    (r"parity\s*$|import$|check-strategy$|check-forecaster$|python -m reports$", Fate.ASKS, ""),
+    (r"parity\s*$|models\.registry$|import$|check-strategy$|check-forecaster$|python -m reports$", Fate.ASKS, ""),
     (r"python run_backtest\.py (--audit|--strategy my_module:MyStrategy)$", Fate.ENDS, ""),
 )
 

@@ -27,11 +27,12 @@ _SESSION = "python run_live.py --paper --sandbox --speed {speed} --strategy tren
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a session that has ended, and two runs."""
+    """With a session that has ended, two runs, and a model."""
     if not (ROOT / ".venv/bin/activate").is_file():
         pytest.skip("this checkout has no .venv; make backtest makes it")
     folder = make_checkout(tmp_path_factory.mktemp("reader"))
     ended(folder, _SESSION.format(name="demo-1", speed="lockstep") + " --bars 12")
+    ended(folder, "python run_backtest.py --from 2024-01-01 --to 2024-06-01")
     for fast in (10, 20):
         ended(folder, f"python run_backtest.py --from 2024-01-01 --to 2024-06-01 --strategy trend.py:Trend --param fast={fast}")
     return folder
