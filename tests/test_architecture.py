@@ -36,6 +36,7 @@ LAYERS: dict[str, str] = {
         clock errors fingerprint p_values threads
     """,
     "feeds": """
+        recording
         history live
         fetching perpetuals
         backtrader_data files venues
@@ -70,7 +71,7 @@ LAYERS: dict[str, str] = {
         sweep
         terminal
         job
-        audit importance run_record shifted_runs
+        analysis audit importance run_record shifted_runs
         checks command_line forecasting market_data simulation
         dates flags progress request
     """,
