@@ -54,12 +54,12 @@ def volatility_model(returns: Floats) -> VolatilityModel | None:
     scale = 1.0 / float(known.std())
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kinds = {"constant": {"vol": "Constant"}, "GARCH": {"p": 1, "q": 1}, "GJR-GARCH": {"p": 1, "o": 1, "q": 1}}
         try:
             fits = {
-                name: arch_model(known * scale, mean="Constant", dist="t", rescale=False, **kind).fit(disp="off")
-                for name, kind in kinds.items()
-            }  # type: ignore[arg-type]
+                "constant": arch_model(known * scale, mean="Constant", vol="Constant", dist="t", rescale=False).fit(disp="off"),
+                "GARCH": arch_model(known * scale, mean="Constant", p=1, o=0, q=1, dist="t", rescale=False).fit(disp="off"),
+                "GJR-GARCH": arch_model(known * scale, mean="Constant", p=1, o=1, q=1, dist="t", rescale=False).fit(disp="off"),
+            }
         except (ValueError, np.linalg.LinAlgError):
             return None
     fit = fits["GJR-GARCH"]
