@@ -8,6 +8,20 @@ from tests.simulation.scenario import Death, Scenario
 from tests.simulation.world import simulate
 
 _WAS_BROKEN = {
+    "a target that somebody had cancelled at the venue took the stop of its position along at the next start": Scenario(
+        seed=5864,
+        bar_minutes=60,
+        bars=7,
+        fills="bar",
+        fee_asset="quote",
+        actions=("bracket", "stop"),
+        activity=1.0,
+        deaths=(Death(step=297, power_cut=False, at=""),),
+        slowest_s=2.0,
+        errors=0.1,
+        fill_cap=0.002,
+        transfers=0.2,
+    ),
     "an order of two names was forgotten twice: the process died of a KeyError": Scenario(
         seed=4738,
         symbols=("BTC/USDT", "ETH/USDT", "SOL/USDT"),
