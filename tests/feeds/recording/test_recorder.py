@@ -41,7 +41,7 @@ def days(folder: Path) -> list[list[str]]:
 
 
 async def record(server: SandboxServer, folder: Path, *, bars: int) -> None:
-    """Until so many candles are there, and trades and book tops."""
+    """Until so many candles are there, trades, and samples of the book."""
     keys = server.described()
     client = open_client("binance", base_url=keys["url"], ws_url=keys["ws_url"])
     recorder = Recorder(client, [SYMBOL], MINUTE, folder, clock=SystemClock(), market_clock=MarketClock(server))
@@ -49,7 +49,7 @@ async def record(server: SandboxServer, folder: Path, *, bars: int) -> None:
     try:
         await recorder.connect()
         work = asyncio.ensure_future(recorder.run())
-        while len(rows(own / "candles-1m.csv")) < bars or not days(own / "trades") or not days(own / "tops"):
+        while len(rows(own / "candles-1m.csv")) < bars or not days(own / "trades") or recorder._files[SYMBOL].flow.row() is None:
             assert not work.done(), work
             await asyncio.sleep(0.05)
         recorder._close_minute(int(SystemClock().now().timestamp()) // 60, SystemClock().now())
@@ -67,7 +67,7 @@ def test_what_the_venue_prints_is_recorded_once_and_goes_on_after_a_kill(tmp_pat
             own = tmp_path / "BTC%2FUSDT"
             for path in (own / "candles-1m.csv", *(own / "trades").glob("*.csv")):
                 path.write_bytes(path.read_bytes()[:-9])  # killed while it wrote
-            await record(server, tmp_path, bars=6)
+            await record(server, tmp_path, bars=len(rows(own / "candles-1m.csv")) + 4)
 
     asyncio.run(asyncio.wait_for(whole(), PATIENCE_S))
     own = tmp_path / "BTC%2FUSDT"
@@ -80,4 +80,4 @@ def test_what_the_venue_prints_is_recorded_once_and_goes_on_after_a_kill(tmp_pat
     assert all(float(row[2]) < float(row[4]) for row in days(own / "tops"))
     assert [row[1] for row in rows(tmp_path / "connections.csv")] == ["started", "stopped"] * 2
     factor = read_factor(FactorSettings(file=str(own / "flow-1m.csv"), column="book_imbalance", name="book"))
-    assert len(factor.source.observations()) == 2
+    assert len(factor.source.observations()) >= 2
