@@ -264,10 +264,15 @@ class LiveSettings(Room):
     """The live session: its files, notifications, and when it stops."""
 
     sessions_path: str = Field(default="var/sessions", description="where sessions are kept")
-    state_path: str = Field(default="var/state.db", description="the database of orders and state")
+    state_path: str = Field(default="var/state.db", description="the database of what is mirrored, and of what the mirror lacks")
     poll_seconds: float = Field(default=30.0, gt=0, description="base wait between polls where there is no socket")
     stale_after_bars: float = Field(default=2.0, gt=0, description="bars without an update after which a feed counts as stale")
     firestore_project: str = Field(default="", description="mirror state and audit there; empty for none")
+    firestore_writes_per_day: int = Field(default=20_000, ge=0, description="what is beyond waits for the next day; 0 for no limit")
+    firestore_lag_s: float = Field(default=300.0, gt=0, description="seconds that a document may wait for Firestore before an alert")
+    firestore_outage: Literal["trade", "hold"] = Field(
+        default="trade", description="where Firestore does not answer: trade on and alert, or no start and no new exposure without a lease"
+    )
     telegram: bool = Field(default=True, description="send alerts where a token is set")
     telegram_commands: bool = Field(default=True, description="obey commands from the configured chat; one session for each bot")
     start_patience_s: float = Field(default=30.0, ge=0, description="how long a venue that cannot be reached is tried at the start")

@@ -45,6 +45,7 @@ def parser() -> FlagParser:
     session.add_argument("--bars", type=int, default=0, metavar="N", help="stop after N live bars")
     session.add_argument("--until", metavar="TIME", help="stop at this time, UTC")
     session.add_argument("--check", action="store_true", help="preflight check of keys, data, models and alerts; nothing is traded")
+    _add_firestore(p)
     running = p.add_argument_group("control of the running session")
     for verb, purpose in (
         ("status", "show it"), ("pause", "no new positions"), ("resume", "positions again"),
@@ -57,6 +58,14 @@ def parser() -> FlagParser:
     output.add_argument("--set", action="append", default=[], metavar="room.key=value", help="any one setting; repeatable")
     output.add_argument("--quiet", action="store_true", help="no terminal view")
     return p
+
+
+def _add_firestore(p: FlagParser) -> None:
+    shared = p.add_argument_group("Firestore")
+    shared.add_argument(
+        "--from-firestore", action="store_true", help="go on with a session of another machine: wait for its lease, restore it, then trade"
+    )
+    shared.add_argument("--sync-firestore", action="store_true", help="make the mirror of --session equal to its files; says what differed")
 
 
 def _add_practice(p: FlagParser) -> None:

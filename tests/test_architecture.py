@@ -84,7 +84,7 @@ LAYERS: dict[str, str] = {
         telegram
         status_report
         monitoring
-        bridge
+        bridge mirror
         execution output request retraining
         venue
         heartbeat mailbox

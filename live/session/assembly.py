@@ -24,6 +24,7 @@ from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.execution.events import Replaced
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.recovery.journal_file import open_journal
+from forwardtrader.live.mirror.session_mirror import SessionMirror
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress
@@ -32,12 +33,12 @@ from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.trading_state_alerts import TradingStateAlerts
 from forwardtrader.live.monitoring.watchdog import Watchdog, start_watchdog
 from forwardtrader.live.output.job import WriteJob
-from forwardtrader.live.output.mirror import SessionMirror
 from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import fresh_rows
 from forwardtrader.live.preflight.consent import require_consent
-from forwardtrader.live.preflight.owner import account_of, leased, remember_account, require_journal_of
+from forwardtrader.live.preflight.owner import account_of, machine_name, remember_account, require_journal_of
+from forwardtrader.live.preflight.shared_state import leased, require_shared_state
 from forwardtrader.live.preflight.start_retry import until_reachable
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.retraining.stock import FixedSupply, NoForecasts
@@ -59,6 +60,7 @@ from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.telegram.alerts import alerts_from
 from forwardtrader.live.telegram.commands import ChatCommands
+from forwardtrader.live.venue.identity import AccountIdentity
 from forwardtrader.live.venue.keys import reporting_refused_keys
 from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.port.prototype import prototype
@@ -107,14 +109,16 @@ class _Assembly:
         look_back(request.settings.models.features, request.timeframe)
         self.store = SessionStore(request.folder / "session.db")
         stack.callback(self.store.close)
-        self.mirror = SessionMirror(live, request.name)
-        stack.callback(self.mirror.close)
         channel = alerts_from(name=request.name) if live.telegram else None
         self.close_channel: Callable[[], None] = channel.close if channel is not None else lambda: None
         stack.callback(self.close_channel)
         self.health = SessionHealth(self.store, clock, *([channel.send] if channel is not None else []))
         if channel is not None and live.telegram_commands:
             ChatCommands(channel, request, clock, self.health.notify).begin()
+        require_shared_state(request)
+        self.mirror = SessionMirror(request, clock, machine_name() if live.firestore_project else "", notify=self.health.notify)
+        stack.callback(self.mirror.close)
+        self.objection: Callable[[], str] = lambda: ""
         self.resumed = ResumedSession(self.store, request, self.kind)
         needs = forecasts or may_read_forecasts(self.kind)
         self.market = self._patiently(lambda: open_market(request, self.resumed.last, clock, forecasts=needs))
@@ -142,7 +146,7 @@ class _Assembly:
         commands = self._commands(broker, shutdown)
         cerebro = self._cerebro(bridge, broker, sources, saved)
         self._connect(bridge, journal)
-        supervise_account(self.request, bridge, self.supervisor)
+        supervise_account(self.request, bridge, self.supervisor, self.objection)
         watchdog = self._watchdog(bridge)
         running = RunningSession(
             request=self.request, kind=market.kind, is_practice=market.practice is not None, clock=self.clock, progress=progress,
@@ -227,12 +231,13 @@ class _Assembly:
     def _connect(self, bridge: CCXTStore, journal: Journal | None) -> None:
         with reporting_refused_keys(bridge.exchange):
             if journal is None:
+                self._lease(bridge)
                 self._patiently(bridge.start)
                 return
             account = account_of(self.request, bridge.exchange)
             require_journal_of(account, journal, self.request.name)
             self.stack.enter_context(account_lock(bridge))
-            self.stack.enter_context(leased(self.request, account, self.clock, bridge.halt))
+            self._lease(bridge, None if self.request.sandbox else account)
             self._patiently(bridge.start)
             prices = {symbol: float(frame["close"].iloc[-1]) for symbol, frame in self._candles().items() if len(frame)}
             asked = self.request
@@ -240,6 +245,14 @@ class _Assembly:
                 bridge, asked.symbols, asked.confirmed, self.view.console, account=account, prices=prices, practice=asked.sandbox
             )
             remember_account(journal, account)
+
+    def _lease(self, bridge: CCXTStore, account: AccountIdentity | None = None) -> None:
+        def lost(reason: str) -> None:
+            self.mirror.lost()
+            self.health.notify("lease_lost", "error", reason=reason)
+            bridge.halt(reason)
+
+        self.objection = self.stack.enter_context(leased(self.request, account, self.clock, self.mirror, lost))
 
     # Backtrader
 

@@ -31,7 +31,7 @@ def test_a_session_at_a_slow_venue_obeys_sends_nothing_twice_and_starts_again(tm
     venue.control("fault", name="F42", on="any", seconds=SLOW_S, count=0)
     assert "paused" in instruct(request, ControlCommand.PAUSE, SystemClock())
     said = instruct(request, ControlCommand.FLATTEN, SystemClock())
-    assert "flattened" in said and "sold 0.00999 BTC/USDT" in said and "1 orders cancelled" in said, said
+    assert "flattened" in said and "sold 0.00999 BTC/USDT" in said and "1 order cancelled" in said, said
     assert (held(tmp_path), open_orders(tmp_path)) == (0.0, [])
     assert "resumed" in instruct(request, ControlCommand.RESUME, SystemClock())
     wait_until(lambda: held(tmp_path) > 0 and len(open_orders(tmp_path)) == 1)
