@@ -16,7 +16,7 @@ _TELLING = ("backtrader", "dotenv", "numpy", "pydantic")
 PACKAGES = (
     "aiohttp", "arch", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "keras", "lightgbm",
     "matplotlib", "numpy", "optuna", "orjson", "pandas", "plotly", "psutil", "pyarrow", "pydantic", "quantstats", "rich", "scipy",
-    "ta", "threadpoolctl", "yaml",
+    "statsmodels", "ta", "threadpoolctl", "yaml",
 )  # fmt: skip
 _IN_CHECKOUT = "run `make backtest` once, then `source .venv/bin/activate`"
 MEND = _IN_CHECKOUT if (ROOT / "run_live.py").is_file() else "run `pip install 'forwardtrader[live,firestore]'`"
