@@ -74,6 +74,7 @@ class Recorder:
         self.symbols, self.timeframe = tuple(symbols), timeframe
         self._files = {symbol: _SymbolFiles(folder / quote(symbol, safe=""), timeframe) for symbol in symbols}
         self._connections = RowsFile(folder / "connections.csv", "at,event,detail")
+        self._market_clock = market_clock or clock
         self._source = CcxtLiveSource(client, symbols, timeframe, clock=market_clock or clock, listener=self)
         self.broken = 0
 
@@ -84,8 +85,13 @@ class Recorder:
             newest = files.newest_bar()
             if newest is None:
                 bars = await self._source.newest(symbol, 1)
-                newest = bars[-1].at if bars else None
+                newest = bars[-1].at if bars else self._last_closed()  # a quiet market: its next bar is the first one
             self._source.resume(symbol, newest)
+
+    def _last_closed(self) -> int:
+        """Open time of the bar that closed last, be there one or not."""
+        now, step = int(self._market_clock.now().timestamp() * 1000), self.timeframe.seconds * 1000
+        return now - now % step - step
 
     async def run(self) -> None:
         """Record until cancelled.
