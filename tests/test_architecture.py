@@ -92,7 +92,7 @@ LAYERS: dict[str, str] = {
     """,
     "reports": """
         __main__
-        judgement logs rebuild runs
+        analysis judgement logs rebuild runs
         account_judgement benchmarks pages
         artefacts forecast_judgement summary sweep_manifest trial_ledger
         flags manifest statistics trial_reruns verdict

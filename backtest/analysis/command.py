@@ -22,7 +22,7 @@ from forwardtrader.core.config import load_settings, parse_assignment
 from forwardtrader.core.errors import TooLittleHistory
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.needs import History, load_history
-from forwardtrader.reports.pages.analysis_page import SeriesAnalysis, write_analysis
+from forwardtrader.reports.analysis.page import SeriesAnalysis, write_analysis
 from forwardtrader.reports.statistics.bootstrap import Floats
 from forwardtrader.reports.statistics.series.dependence import autocorrelation, cross_correlation
 from forwardtrader.reports.statistics.series.regimes import regimes
