@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
@@ -12,6 +12,8 @@ from forwardtrader.core.rooms.room import OptionalSpan, Room, Span
 from forwardtrader.core.types import Timeframe
 
 Action = Literal["reduce", "halt", "flatten"]
+AlertKind = Literal["fills", "stops", "halts", "data", "models", "orders", "commands", "summary", "other"]
+ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 
 
 class FeedSettings(Room):
@@ -42,6 +44,10 @@ class FeedSettings(Room):
     timeframe: str = Field(default="1h", description="length of one bar: 1m, 15m, 1h, 4h, 1d")
     resample: tuple[str, ...] = Field(
         default=(), description="longer bars that a strategy sees as data1, data2, ... behind those traded; multiples of the timeframe"
+    )
+    detail: str = Field(
+        default="",
+        description="backtests: finer bars, such as 1m, by which resting orders and liquidations go inside each bar; empty for none",
     )
     source: Literal["auto", "store", "download", "sample"] = Field(default="auto", description="auto, store, download or sample")
     store_path: str = Field(default="var/candles", description="where candles are kept")
@@ -75,6 +81,14 @@ class FeedSettings(Room):
             length, step = Timeframe.parse(text).seconds, Timeframe.parse(self.timeframe).seconds
             if length <= step or length % step:
                 raise ValueError(f"bars of {self.timeframe} cannot be joined to bars of {text}; choose a multiple of {self.timeframe}")
+        return self
+
+    @model_validator(mode="after")
+    def _bars_can_be_split(self) -> FeedSettings:
+        if self.detail:
+            length, step = Timeframe.parse(self.timeframe).seconds, Timeframe.parse(self.detail).seconds
+            if step >= length or length % step:
+                raise ValueError(f"bars of {self.timeframe} are not made up of bars of {self.detail}; choose a finer one that divides them")
         return self
 
     @property
@@ -275,6 +289,11 @@ class LiveSettings(Room):
     )
     telegram: bool = Field(default=True, description="send alerts where a token is set")
     telegram_commands: bool = Field(default=True, description="obey commands from the configured chat; one session for each bot")
+    telegram_level: Literal["info", "warning", "error"] = Field(default="info", description="the least that is sent; errors always are")
+    telegram_kinds: tuple[AlertKind, ...] = Field(
+        default=ALERT_KINDS, description="what is sent besides errors: some of these kinds; summary is one a day, with the equity's curve"
+    )
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="port of metrics for Prometheus, on this machine only; 0 for none")
     start_patience_s: float = Field(default=30.0, ge=0, description="how long a venue that cannot be reached is tried at the start")
     practice_fills: Literal["bar", "book"] = Field(
         default="bar", description="how the practice exchange fills real orders: as a backtest does, or from a book with a spread"
