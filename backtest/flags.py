@@ -120,6 +120,27 @@ def _add_what_to_trade(p: FlagParser) -> None:
     what.add_argument("--source", choices=["auto", "store", "download", "sample"], help="where candles come from (default: auto)")
 
 
+def analyse_parser() -> FlagParser:
+    """The flags of `forwardtrader analyse`."""
+    p = FlagParser(
+        prog="forwardtrader analyse",
+        description="A page about the prices of a symbol: stationarity, dependence, seasons, volatility, regimes, and who leads whom.",
+        examples=("forwardtrader analyse BTC/USDT", "forwardtrader analyse BTC/USDT ETH/USDT SOL/USDT --timeframe 4h --from 2022-01-01"),
+    )
+    p.add_argument("symbols", nargs="*", metavar="SYMBOL", help="the first is analysed, beside the others (default: that of feeds.symbols)")
+    p.add_argument("--timeframe", metavar="1h", help="default: feeds.timeframe")
+    p.add_argument("--exchange", metavar="NAME", help="default: feeds.exchange")
+    p.add_argument("--data", metavar="FILE", help="candles of the first symbol from a file instead of the store")
+    p.add_argument("--source", choices=["auto", "store", "download", "sample"], help="where candles come from (default: auto)")
+    p.add_argument("--from", dest="start", metavar="DATE", help="first day (default: all there is)")
+    p.add_argument("--to", dest="end", metavar="DATE", help="last day (default: now)")
+    p.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: config.yaml)")
+    p.add_argument("--set", dest="assignments", action="append", default=[], metavar="room.key=value", help="any one setting")
+    p.add_argument("--out", metavar="DIR", help="folder of the page (default: one below reports.output)")
+    p.add_argument("--open", action="store_true", help="open the page in a browser")
+    return p
+
+
 def check_forecaster_parser() -> FlagParser:
     """The flags of `forwardtrader check-forecaster`."""
     p = FlagParser(

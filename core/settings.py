@@ -70,6 +70,8 @@ class FeedSettings(Room):
         default=(), description="facts from outside the candles, by kind; docs/factors.md has what an entry may say"
     )
     factor_path: str = Field(default="var/factors", description="where facts that are fetched are recorded")
+    record_path: str = Field(default="var/recorded", description="where download --live records what a venue says")
+    record_mb: int = Field(default=5000, ge=10, description="megabytes that it may take; the oldest days of trades and book tops go first")
 
     @model_validator(mode="after")
     def _bars_can_be_joined(self) -> FeedSettings:

@@ -15,6 +15,8 @@ _UNIT_SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 # Stretches of time [from, to) in UTC epoch seconds, in order.
 Spans: TypeAlias = tuple[tuple[float, float], ...]
 OHLCV: Final = ("open", "high", "low", "close", "volume")
+# What candles of some venues say besides: base units bought by takers, and the number of trades; NaN where a bar says no such thing.
+FLOW: Final = ("taker_volume", "trades")
 
 
 class DataKind(StrEnum):

@@ -15,11 +15,19 @@ def download_parser() -> FlagParser:
     """The flags of `forwardtrader download`."""
     p = FlagParser(
         prog="forwardtrader download",
-        description="Fetch candles from an exchange into the store.",
-        examples=("forwardtrader download --symbol ETH/USDT --from 2020-01-01", "forwardtrader download --exchange kraken --timeframe 4h"),
+        description="Fetch candles from an exchange into the store, or record what it says from now on.",
+        examples=(
+            "forwardtrader download --symbol ETH/USDT --from 2020-01-01",
+            "forwardtrader download --exchange kraken --timeframe 4h",
+            "forwardtrader download --live BTC/USDT ETH/USDT",
+        ),
     )
-    p.add_argument("--symbol", metavar="SYMBOL", help="default: the first of feeds.symbols")
-    p.add_argument("--timeframe", metavar="1h", help="default: feeds.timeframe")
+    p.add_argument("symbols", nargs="*", metavar="SYMBOL", help="default: the first of feeds.symbols; with --live all of them")
+    p.add_argument(
+        "--live", action="store_true", help="record candles, trades, book tops and factors with their times of arrival until stopped"
+    )
+    p.add_argument("--symbol", metavar="SYMBOL", help="the same as a symbol that is named alone")
+    p.add_argument("--timeframe", metavar="1h", help="default: feeds.timeframe; with --live 1m")
     p.add_argument("--exchange", metavar="NAME", help="default: feeds.exchange, then feeds.fallback_exchanges")
     p.add_argument("--from", dest="start", metavar="DATE", help="first day (default: 2017-01-01, or as far back as the venue goes)")
     p.add_argument("--to", dest="end", metavar="DATE", help="last day (default: now)")

@@ -32,7 +32,10 @@ COMMANDS: Final[dict[str, Command]] = {
     "check-strategy": Command(
         "backtest.audit.check_command:main", "backtest.flags:check_parser", "run a strategy in ways that must not make a difference"
     ),
-    "download": Command("feeds.history.download:main", "feeds.flags:download_parser", "candles from an exchange into the store"),
+    "download": Command("feeds.recording.command:main", "feeds.flags:download_parser", "candles from an exchange into the store"),
+    "analyse": Command(
+        "backtest.analysis.command:main", "backtest.flags:analyse_parser", "what the prices of a symbol are like, as a page"
+    ),
     "import": Command("feeds.perpetuals.import_command:main", "feeds.flags:import_parser", "candles from a file into the store"),
     "candles": Command("feeds.candles.store:main", "feeds.flags:candles_parser", "what the candle store holds"),
     "models": Command("models.registry.__main__:main", "models.flags:registry_parser", "saved models; promote one, or roll back"),

@@ -36,6 +36,7 @@ LAYERS: dict[str, str] = {
         clock errors fingerprint p_values threads
     """,
     "feeds": """
+        recording
         history live
         fetching perpetuals
         backtrader_data files venues
@@ -71,7 +72,7 @@ LAYERS: dict[str, str] = {
         sweep
         terminal
         job
-        audit importance run_record shifted_runs
+        analysis audit importance run_record shifted_runs
         checks command_line forecasting market_data simulation
         dates flags progress request
     """,
@@ -92,7 +93,7 @@ LAYERS: dict[str, str] = {
     """,
     "reports": """
         __main__
-        judgement logs rebuild runs
+        analysis judgement logs rebuild runs
         account_judgement benchmarks pages
         artefacts forecast_judgement summary sweep_manifest trial_ledger
         flags manifest statistics trial_reruns verdict

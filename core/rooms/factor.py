@@ -14,13 +14,15 @@ from pydantic import Field, model_validator
 from forwardtrader.core.rooms.room import OptionalSpan, Room
 
 FactorKind = Literal[
-    "file", "calendar", "json", "fear_greed", "funding", "mark", "index", "basis", "open_interest", "long_short_ratio", "taker_volume"
-]
+    "file", "calendar", "json", "fear_greed", "funding", "mark", "index", "basis", "open_interest", "long_short_ratio", "taker_volume",
+    "trades",
+]  # fmt: skip
 KINDS: Final[tuple[str, ...]] = get_args(FactorKind)
 FILES: Final = ("file", "calendar")
 # What a venue is asked for, and in which of its markets: the perpetual, or the symbol that is traded.
 OF_PERPETUALS: Final = ("funding", "mark", "index", "basis", "open_interest", "long_short_ratio")
-OF_VENUES: Final = (*OF_PERPETUALS, "taker_volume")
+OF_CANDLES: Final = ("taker_volume", "trades")
+OF_VENUES: Final = (*OF_PERPETUALS, *OF_CANDLES)
 _WEB: Final = ("json", "fear_greed")
 _MINIMUM_EVERY: Final = timedelta(minutes=1)
 

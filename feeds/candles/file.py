@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.core import atomic, fingerprint
-from forwardtrader.core.types import OHLCV
+from forwardtrader.core.types import FLOW, OHLCV
 from forwardtrader.feeds.candles import schema as candles
 
 _META: Final = b"forwardtrader.candles"
+_FLOW_SUM: Final = "flow_sha256"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +36,11 @@ class StoredInfo:
 
 @dataclass(frozen=True)
 class Stored:
-    """One file's candles and description."""
+    """One file's candles and description, and on their index the columns of `FLOW` where any of them is known."""
 
     candles: pd.DataFrame
     info: StoredInfo
+    flow: pd.DataFrame | None = None
 
 
 class FileDamaged(Exception):
@@ -62,12 +64,13 @@ def read_file(path: Path) -> Stored | None:
             table = pq.read_table(file)
         held = json.loads((table.schema.metadata or {})[_META])
         columns = [table.column(name).to_numpy() for name in ("timestamp", *OHLCV)]
+        flow = [table.column(name).to_numpy() for name in FLOW] if _FLOW_SUM in held else []
         info = _info_from(held["info"])
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise FileDamaged("cut short or not readable") from error
-    if held["sha256"] != _checksum(columns, held["info"]):
+    if held["sha256"] != _checksum(columns, held["info"]) or (flow and held[_FLOW_SUM] != _checksum(flow, held["info"])):
         raise FileDamaged("its checksum does not match")
-    return Stored(candles.from_arrays(*columns), info)
+    return Stored(*_apart(candles.from_arrays(*columns, *flow), info))
 
 
 def write_file(path: Path, stored: Stored) -> None:
@@ -81,10 +84,18 @@ def write_file(path: Path, stored: Stored) -> None:
 
     frame = stored.candles
     columns = [candles.times_of(frame).as_unit("ms").asi8, *(frame[name].to_numpy() for name in OHLCV)]
+    flow = [] if stored.flow is None else [stored.flow[name].to_numpy() for name in FLOW]
     info = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(stored.info).items()}
-    meta = json.dumps({"info": info, "sha256": _checksum(columns, info)})
-    table = pa.table(dict(zip(("timestamp", *OHLCV), columns, strict=True))).replace_schema_metadata({_META: meta.encode()})
+    sums = {"sha256": _checksum(columns, info)} | ({_FLOW_SUM: _checksum(flow, info)} if flow else {})  # one that versions without it know
+    meta = json.dumps({"info": info} | sums)
+    names = ("timestamp", *OHLCV, *FLOW)[: 6 + len(flow)]
+    table = pa.table(dict(zip(names, (*columns, *flow), strict=True))).replace_schema_metadata({_META: meta.encode()})
     atomic.write_atomically(path, lambda target: pq.write_table(table, target, compression="zstd", use_dictionary=False))
+
+
+def _apart(frame: pd.DataFrame, info: StoredInfo) -> tuple[pd.DataFrame, StoredInfo, pd.DataFrame | None]:
+    own, flow = candles.split_flow(frame)
+    return own, info, flow
 
 
 def _checksum(columns: Sequence[np.ndarray[Any, Any]], info: dict[str, Any]) -> str:

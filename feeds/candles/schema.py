@@ -4,6 +4,9 @@ A candle frame has a `DatetimeIndex` named `timestamp` (UTC, nanoseconds, the OP
 its timeframe, or of its market's own) and the float64 columns open, high, low, close, volume. Prices are in quote units, volume in base
 units or shares.
 
+A frame may also have the columns of `core.types.FLOW`, float64, NaN where they are not known: what is impossible in them is not known, and
+no reason to refuse the bar.
+
 Missing bars are found and listed, never filled. A market that closes at night or at weekends is recognised by its data (no bar on any
 Saturday, or none in some hours of the day): there only a run of more than three missing weekdays counts as a gap, since holidays are no
 fault of the data.
@@ -20,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.core.errors import CandleFileInvalid
-from forwardtrader.core.types import OHLCV, Timeframe
+from forwardtrader.core.types import FLOW, OHLCV, Timeframe
 from forwardtrader.feeds.candles.grid import off_own_grid, off_utc_grid
 from forwardtrader.feeds.candles.sessions import missing_in_sessions
 
@@ -68,11 +71,19 @@ def empty() -> pd.DataFrame:
 
 
 def from_arrays(times_ms: np.ndarray[Any, Any], *columns: np.ndarray[Any, Any]) -> pd.DataFrame:
-    """Build a frame from open times in UTC milliseconds and the five columns; nothing is checked."""
+    """Build a frame from open times in UTC milliseconds and the five columns, or those of `FLOW` besides; nothing is checked."""
     stamps = np.asarray(times_ms, dtype=np.int64).astype("datetime64[ms]").astype("datetime64[ns]")
     index = pd.DatetimeIndex(stamps, name="timestamp").tz_localize("UTC")
-    values = {name: np.asarray(column, dtype=np.float64) for name, column in zip(OHLCV, columns, strict=True)}
+    values = {name: np.asarray(column, dtype=np.float64) for name, column in zip((*OHLCV, *FLOW)[: len(columns)], columns, strict=True)}
     return pd.DataFrame(values, index=index)
+
+
+def split_flow(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The five columns of candles, and those of `FLOW` where any of their values is known."""
+    if not set(FLOW) & set(frame.columns):
+        return frame, None
+    flow = frame.reindex(columns=list(FLOW))
+    return frame[list(OHLCV)], flow if flow.notna().to_numpy().any() else None
 
 
 def validate(
@@ -102,7 +113,7 @@ def validate(
     _check_grid(index, timeframe, origin, own_grid)
     if whole:
         _check_movement(values, origin)
-    checked = pd.DataFrame(values, index=index)
+    checked = pd.DataFrame(values | _flow(frame, values["volume"]), index=index)
     return checked if now is None else _closed(checked, timeframe, now, origin)
 
 
@@ -215,6 +226,13 @@ def _numbers(column: pd.Series[Any], index: pd.DatetimeIndex, origin: Origin) ->
         )
         origin.refuse(row, index[row], f"{fault}; correct the value or remove the row")
     return numbers
+
+
+def _flow(frame: pd.DataFrame, volume: Floats) -> dict[str, Floats]:
+    """The columns of `FLOW` that the frame has; NaN for what cannot be."""
+    found = {name: pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64) for name in FLOW if name in frame.columns}
+    most = {"taker_volume": volume * (1 + _STEP), "trades": np.full(len(frame), np.inf)}
+    return {name: np.where((values >= 0) & (values <= most[name]) & np.isfinite(values), values, np.nan) for name, values in found.items()}
 
 
 def _check_prices(values: dict[str, Floats], index: pd.DatetimeIndex, origin: Origin) -> None:

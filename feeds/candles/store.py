@@ -121,8 +121,9 @@ class CandleStore:
             stored = self._read_held(self.path(key))
         except StoreDamaged:
             stored = None  # set aside and logged; what is fetched now takes its place
+        fresh, flow = candles.split_flow(fresh)
         if stored is None:
-            write_file(self.path(key), Stored(fresh, info))
+            write_file(self.path(key), Stored(fresh, info, flow))
             return len(fresh)
         _compare(stored.candles, fresh, key, info.source, keep_stored)
         new = fresh.loc[~fresh.index.isin(stored.candles.index)]
@@ -131,7 +132,7 @@ class CandleStore:
             candles.validate(
                 joined, key.timeframe, origin=Origin(f"{info.source} with what is stored of {key}"), whole=False, own_grid=True
             )
-        write_file(self.path(key), Stored(joined, _widened(stored.info, info)))
+        write_file(self.path(key), Stored(joined, _widened(stored.info, info), _with_flow(stored.flow, flow, joined)))
         return len(new)
 
     def _read_held(self, path: Path) -> Stored | None:
@@ -188,6 +189,14 @@ def _compare(stored: pd.DataFrame, fresh: pd.DataFrame, key: CandleKey, source: 
             "import them under another --exchange name"
         )
     log.event(_LOG, "candles_revised", key=str(key), source=source, bars=count, first=str(first))
+
+
+def _with_flow(stored: pd.DataFrame | None, fresh: pd.DataFrame | None, bars: pd.DataFrame) -> pd.DataFrame | None:
+    """What is known on the index of `bars`; what is stored stays, and what was not known is filled in."""
+    parts = [part.reindex(bars.index) for part in (stored, fresh) if part is not None]
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else parts[0].fillna(parts[1])
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -17,13 +17,14 @@ from forwardtrader.core.errors import ConfigError, TradingError
 from forwardtrader.core.settings import FeedSettings
 from forwardtrader.feeds.fetching.collection import Collector
 from forwardtrader.feeds.fetching.opened import collectors
+from forwardtrader.feeds.fetching.stored_candles import stored_source
 
 EARLIEST: Final = datetime.fromisoformat("2017-01-01T00:00:00+00:00")
 _LOG: Final = log.logger("feeds")
 
 
 def complete(feeds: FeedSettings, start: datetime | None, end: datetime, clock: Clock) -> tuple[str, ...]:
-    """Fetch what the records lack of [start, end), unless the candles come from the store or the sample market alone.
+    """Complete the records of [start, end) from stored candles, and from their sources unless the store or the sample market is meant.
 
     A source that fails leaves its record as it is; so does one that was asked within `feeds.cache_minutes`.
 
@@ -33,10 +34,26 @@ def complete(feeds: FeedSettings, start: datetime | None, end: datetime, clock: 
     Raises:
         UnknownVenue, InvalidSetting: as `collectors`; ConfigError: a variable of the environment is missing.
     """
-    if feeds.source not in ("auto", "download") or not any(entry.is_fetched for entry in feeds.factors):
+    if not any(entry.is_fetched for entry in feeds.factors):
         return ()
+    notes = _from_store(feeds, start or EARLIEST, clock)
+    if feeds.source not in ("auto", "download"):
+        return notes
     cache = timedelta(minutes=feeds.cache_minutes)
-    return completed(collectors(feeds, clock), start or EARLIEST, min(end, clock.now()), cache, clock)
+    return (*notes, *completed(collectors(feeds, clock), start or EARLIEST, min(end, clock.now()), cache, clock))
+
+
+def _from_store(feeds: FeedSettings, start: datetime, clock: Clock) -> tuple[str, ...]:
+    """What stored candles say, which needs no network."""
+    notes = []
+    for entry in feeds.located_factors:
+        source = stored_source(entry, feeds)
+        if source is not None:
+            try:
+                Collector(entry, lambda source=source: source, clock).collect(start, live=False)  # type: ignore[misc]
+            except (TradingError, OSError) as error:
+                notes.append(f"factor {entry.title} was not read from the stored candles: {log.redact(str(error))}")
+    return tuple(notes)
 
 
 def completed(found: Sequence[Collector], start: datetime, end: datetime, cache: timedelta, clock: Clock) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Facts of a venue about one symbol: funding, mark, index and basis, open interest, long/short ratio, and the share of taker buys."""
+"""Facts of a venue about one symbol: funding, mark, index and basis, open interest, long/short ratio, taker buys and trades."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from forwardtrader.core.errors import InvalidSetting, VenueRefused
-from forwardtrader.core.rooms.factor import FactorSettings
+from forwardtrader.core.rooms.factor import OF_CANDLES, FactorSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.kinds import spacing
 from forwardtrader.feeds.factors.record import Fetched
@@ -26,11 +26,13 @@ _ABILITIES: Final[dict[str, tuple[str, ...]]] = {
     "open_interest": ("fetchOpenInterestHistory",),
     "long_short_ratio": ("fetchLongShortRatioHistory",),
     "taker_volume": ("fetchOHLCV",),
+    "trades": ("fetchOHLCV",),
 }
 _ROWS: Final = 200  # the least that every venue gives at once
 _SHALLOW: Final = timedelta(days=29)  # what venues keep of open interest and ratios, at least
 _MS: Final = 1_000_000
 Points = dict[int, float]  # milliseconds UTC -> value
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,9 @@ class VenueSource:
         if self.kind == "basis":
             mark, index = self._closes("mark", start), self._closes("index", start)
             return {at: mark[at] / index[at] - 1.0 for at in mark.keys() & index.keys() if index[at] > 0.0}
-        if self.kind == "taker_volume":
-            return taker_shares(self.venue.klines(self.symbol, self.step, start, _ROWS))
+        if self.kind in OF_CANDLES:
+            rows = self.venue.klines(self.symbol, self.step, start, _ROWS)
+            return of_candles(self.kind, rows[:, 0], rows[:, 5:].T)
         return self._listed(start, end)
 
     def _closes(self, price: str, start: int) -> Points:
@@ -104,11 +107,17 @@ class VenueSource:
         return row.get("openInterestValue") if amount is None else amount
 
 
-def taker_shares(rows: np.ndarray[Any, np.dtype[np.float64]]) -> Points:
-    """The share of each bar's volume that takers bought, of the rows of `CcxtVenue.klines`; a half where nothing was traded."""
-    traded = rows[:, 5] > 0.0
-    share = np.where(traded, rows[:, 6] / np.where(traded, rows[:, 5], 1.0), 0.5)
-    return {int(at): float(value) for at, value in zip(rows[:, 0], share, strict=True) if 0.0 <= value <= 1.0}
+def of_candles(kind: str, times_ms: Floats, columns: Floats) -> Points:
+    """The share of each bar's volume that takers bought, a half where nothing was traded; or the number of trades.
+
+    Args:
+        columns: volume, volume bought by takers, and number of trades: float64 [3, T].
+    """
+    volume, taken, trades = columns
+    traded = volume > 0.0
+    share = np.where(traded, taken / np.where(traded, volume, 1.0), 0.5)
+    values, most = (trades, np.inf) if kind == "trades" else (share, 1.0)
+    return {int(at): float(value) for at, value in zip(times_ms, values, strict=True) if 0.0 <= value <= most and np.isfinite(value)}
 
 
 def venue_source(entry: FactorSettings, open_venue: Callable[[str], CcxtVenue]) -> VenueSource:
@@ -119,7 +128,7 @@ def venue_source(entry: FactorSettings, open_venue: Callable[[str], CcxtVenue]) 
         InvalidSetting: the venue does not serve this kind of fact.
     """
     venue = open_venue(entry.exchange)
-    if not venue.serves(*_ABILITIES[entry.kind]) or (entry.kind == "taker_volume" and not venue.counts_takers):
+    if not venue.serves(*_ABILITIES[entry.kind]) or (entry.kind in OF_CANDLES and not venue.counts_takers):
         raise InvalidSetting(
             f"feeds.factors: {entry.exchange} does not serve {entry.kind}; name another exchange for it, as exchange: binance"
         )

@@ -42,6 +42,7 @@ class Columns:
     closes: bool = False
     zone: str = ""
     notes: tuple[str, ...] = ()
+    flow: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,14 @@ def find_columns(table: Table, market: Market) -> Columns:
     times, closes = _times(table, group)
     closes = closes or set(_BITMEX) <= {_plain(name) for name in table.names}
     volume = next((place for place, name in enumerate(table.names) if _plain(name) in _ADJUSTED_VOLUME), None) if full else None
-    return Columns(prices, times, group, None if full else close, full, volume, closes, _zone(table, times), notes)
+    return Columns(prices, times, group, None if full else close, full, volume, closes, _zone(table, times), notes, _flow(table))
+
+
+def _flow(table: Table) -> tuple[int, int] | None:
+    """Places of taker volume and number of trades, where a file has both."""
+    words = [_plain(name) for name in table.names]
+    found = [next((words.index(name) for name in known if name in words), None) for known in (names.TAKER_VOLUMES, names.TRADE_COUNTS)]
+    return (found[0], found[1]) if found[0] is not None and found[1] is not None else None
 
 
 def _plain(levels: tuple[str, ...]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.core.errors import CandleFileInvalid
-from forwardtrader.core.types import OHLCV, Timeframe
+from forwardtrader.core.types import FLOW, OHLCV, Timeframe
 from forwardtrader.feeds.bounds import USUAL_MB
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.files import names
@@ -24,7 +24,7 @@ from forwardtrader.feeds.files.adjustment import adjusted
 from forwardtrader.feeds.files.columns import Columns, find_columns
 from forwardtrader.feeds.files.layouts import with_names
 from forwardtrader.feeds.files.markets import checked_market, of_market
-from forwardtrader.feeds.files.numbers import read_numbers
+from forwardtrader.feeds.files.numbers import column_numbers, read_numbers
 from forwardtrader.feeds.files.rows import RawRows, in_order, joined, of_timeframe
 from forwardtrader.feeds.files.symbol import Market
 from forwardtrader.feeds.files.tables.archive import Member, columnar_format, members
@@ -89,7 +89,7 @@ def _rows(table: Table, wanted: _Wanted) -> RawRows:
         closes=columns.closes,
     )  # fmt: skip
     values, how = _values(table, columns, volumes, wanted.timeframe)
-    frame = pd.DataFrame(values, index=index)
+    frame = pd.DataFrame(values | _flow(table, columns, volumes, values), index=index)
     return in_order(RawRows(frame, table.origin, (*table.notes, *columns.notes, *told, *how)))
 
 
@@ -117,6 +117,19 @@ def _values(table: Table, columns: Columns, volumes: VolumeColumns, timeframe: T
         prices, amounts, how = adjusted(prices, amounts, close, table.origin)
         notes = (*notes, *how)
     return dict(zip(OHLCV, (*prices, amounts), strict=True)), notes
+
+
+def _flow(table: Table, columns: Columns, volumes: VolumeColumns, values: dict[str, Any]) -> dict[str, Any]:
+    """Taker volume and number of trades beside a volume that is read as the file has it."""
+    if columns.flow is None or columns.adjusted is not None or columns.adjusted_close is not None:
+        return {}
+    read = dict(zip(FLOW, (column_numbers(table.columns[place]) for place in columns.flow), strict=True))
+    as_written = any(values["volume"] is each or np.array_equal(values["volume"], each) for each in _plain_volumes(table, volumes))
+    return read if as_written else {}
+
+
+def _plain_volumes(table: Table, volumes: VolumeColumns) -> list[Any]:
+    return [column_numbers(table.columns[place]) for place in volumes.places]
 
 
 def _in_billionths(prices: tuple[Any, ...], table: Table) -> bool:

@@ -31,10 +31,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CandleFile:
-    """The candles of a file, and one line for each thing that was decided about it, left out of it or looks wrong in it."""
+    """The candles of a file, and one line for each thing that was decided about it, left out of it or looks wrong in it.
+
+    `flow` has the columns of `FLOW` on their index, where the file has them.
+    """
 
     candles: pd.DataFrame
     notes: tuple[str, ...]
+    flow: pd.DataFrame | None = None
 
 
 def read_file(
@@ -46,9 +50,9 @@ def read_file(
         CandleFileInvalid: the file or a row of it cannot be used; the message names file, line and remedy.
     """
     rows = read_rows(path, symbol, timeframe, most_mb, notation)
-    frame = candles.validate(rows.frame, timeframe, origin=rows.origin, now=clock.now(), own_grid=True)
+    frame, flow = candles.split_flow(candles.validate(rows.frame, timeframe, origin=rows.origin, now=clock.now(), own_grid=True))
     grid = own_grid(candles.times_of(frame), timeframe)
-    return CandleFile(frame, (*rows.notes, *([grid] if grid else []), *doubts(frame, timeframe)))
+    return CandleFile(frame, (*rows.notes, *([grid] if grid else []), *doubts(frame, timeframe)), flow)
 
 
 def read_candles(path: Path, symbol: str, timeframe: Timeframe, clock: Clock, most_mb: int = USUAL_MB) -> pd.DataFrame:
@@ -73,7 +77,7 @@ def keep_file(path: Path, read: CandleFile, key: CandleKey, store: CandleStore) 
     info = StoredInfo(
         source=f"file {path.name}", covered_from=index[0].to_pydatetime(), covered_to=index[-1].to_pydatetime() + key.timeframe.delta
     )
-    return store.append(key, read.candles, info, own_grid=True)
+    return store.append(key, read.candles if read.flow is None else read.candles.join(read.flow), info, own_grid=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -49,6 +49,12 @@ ZONES_IN_NAMES: Final = (
     "EST", "EDT", "ET", "CST", "CT", "PST", "PT", "CET", "CEST", "EET", "WET", "MSK", "JST", "KST", "HKT", "SGT", "IST", "AEST",
 )  # fmt: skip
 CLOSING_TIMES: Final = ("close time", "closetime", "time close", "timeclose", "end", "end time", "endtime", "period end", "time period end")
+# Taker volume in base units, and the number of trades, in the files and answers of venues; `count` of Binance's own files.
+TAKER_VOLUMES: Final = (
+    "taker buy volume", "taker buy base volume", "taker buy base asset volume", "taker buy base", "taker base", "taker base vol",
+    "taker buy base vol", "taker buy vol",
+)  # fmt: skip
+TRADE_COUNTS: Final = ("number of trades", "num trades", "trades", "trade count", "tradecount", "trades count", "count")
 DATES: Final = (
     "date",
     "dtyyyymmdd",
@@ -112,6 +118,8 @@ def is_wanted(levels: tuple[str, ...]) -> bool:
         *STATED_ZONES,
         *STATED_OFFSETS,
         *ROLES,
+        *TAKER_VOLUMES,
+        *TRADE_COUNTS,
     ):
         return True
     return len(joined) < 80 and any(

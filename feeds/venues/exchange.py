@@ -107,7 +107,8 @@ class CcxtVenue:
         table = self.klines(symbol, timeframe, since_ms, self.page_bars)
         if self._params:
             table[:, 5] = 0.0
-        return candles.from_arrays(table[:, 0], *table[:, 1:6].T)
+        known = self.counts_takers and not self._params
+        return candles.from_arrays(table[:, 0], *table[:, 1 : 8 if known else 6].T)
 
     @property
     def counts_takers(self) -> bool:

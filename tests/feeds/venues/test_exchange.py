@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from forwardtrader.core.errors import TradingError, UnknownSymbol, UnknownTimeframe, UnknownVenue, VenueBusy, VenueRefused, VenueUnreachable
-from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.core.types import OHLCV, MarketRules, Timeframe
 from forwardtrader.feeds.venues.exchange import TRANSLATED, CcxtVenue, endpoint_of, is_known, translated
 from forwardtrader.feeds.venues.reach import Endpoint
 from tests.feeds.loopback_venue import DOWN, NONSENSE, NOT_HERE, TOO_MANY, LoopbackVenue, closed_address, serving
@@ -54,7 +54,8 @@ def test_trouble_of_the_venues_own_servers_is_no_refusal() -> None:
 
 def test_a_page_holds_the_rows_from_since_on_with_the_running_bar_last(venue: LoopbackVenue) -> None:
     page = CcxtVenue("binance", base_url=venue.url).page("BTC/USDT", HOUR, START + timedelta(hours=20))
-    pd.testing.assert_frame_equal(page, MARKETS["BTC/USDT"].iloc[20:26], check_freq=False, check_exact=True)
+    pd.testing.assert_frame_equal(page[list(OHLCV)], MARKETS["BTC/USDT"].iloc[20:26], check_freq=False, check_exact=True)
+    assert page["trades"].tolist() == [3.0] * 6  # what Binance's candles say besides
 
 
 def test_a_page_beyond_the_end_is_empty(venue: LoopbackVenue) -> None:

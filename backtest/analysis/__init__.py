@@ -1,0 +1,1 @@
+"""`forwardtrader analyse`: a page about the time series of a symbol."""
