@@ -37,6 +37,7 @@ from forwardtrader.live.execution.events import (
     Unresolved,
 )
 from forwardtrader.live.execution.reconciliation import effects_of
+from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.feed_context import attach, context_of
 from forwardtrader.strategies.orders.families import CAME_TO_NOTHING
 
@@ -54,7 +55,8 @@ def handle_events(broker: CCXTBroker) -> None:
     Raises:
         StorageFull: the account cannot write its journal any more.
     """
-    waiting, broker.undated = deque([*broker.undated, *broker.ahead.values()]), deque()
+    waiting = deque([*broker.undated, *broker.ahead.values(), *broker.settling])
+    broker.undated, broker.settling = deque(), deque()
     broker.ahead.clear()
     while waiting or broker.store.events:
         event = waiting.popleft() if waiting else broker.store.events.popleft()
@@ -62,10 +64,21 @@ def handle_events(broker: CCXTBroker) -> None:
         undated = [data.symbol for data in broker.store.datas if not len(data)]
         if (event.execution.symbol if isinstance(event, Filled) else order.data.symbol if order is not None else "") in undated:
             broker.undated.append(event)
+        elif isinstance(event, FundingPaid) and not _is_due(broker, event):
+            broker.settling.append(event)
         elif isinstance(event, Ended) and order is not None and _is_ahead(broker, order):
             broker.ahead[order.ref] = event
         else:
             handle_event(broker, event)
+
+
+def _is_due(broker: CCXTBroker, event: FundingPaid) -> bool:
+    """Whether the bar that contains a settlement, or a later one, is there: funding belongs to that bar, as in a backtest."""
+    for data in broker.store.datas:
+        if data.symbol == event.payment.symbol and len(data):
+            ends = epoch_seconds(data.datetime[0]) + context_of(data).timeframe.seconds
+            return event.payment.at < ends * 1000
+    return True
 
 
 def _is_ahead(broker: CCXTBroker, order: LiveOrder) -> bool:

@@ -16,7 +16,7 @@ from forwardtrader.core import log
 from forwardtrader.core.types import MarketRules
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import UNPROTECTED, AccountEvent, Ended, Execution, Filled, Intent
+from forwardtrader.live.execution.events import UNPROTECTED, AccountEvent, Ended, Execution, Filled, FundingPaid, Intent
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import effects_of, position_of, require_bought, require_own_positions
 from forwardtrader.live.execution.recovery.comparison import OpenedAccount
@@ -86,7 +86,7 @@ def _stands_still(intent: Intent) -> str:
 
 def recover(
     account: CcxtAccount, rules: Sequence[MarketRules], loop: VenueThread, was_recorded: Callable[[Execution], bool],
-    notify: Callable[[AccountEvent], None], *, sells_any_coins: bool,
+    notify: Callable[[AccountEvent], None], *, sells_any_coins: bool, recorded_until: int | None = None,
 ) -> Recovered:  # fmt: skip
     """Reconcile journal and venue, and return the state of the account.
 
@@ -94,19 +94,23 @@ def recover(
         was_recorded: whether the owner has an execution of the journal; the others are sent to `notify` again.
         notify: receives the events of what happened meanwhile.
         sells_any_coins: whether coins are sold that our orders did not buy.
+        recorded_until: the end (ms UTC) of the newest bar that the owner has; funding settled later is sent to `notify` again.
 
     Raises:
         ReconciliationFailed: coins that our orders bought are gone, more were sold than bought, or an order stays unresolved.
         VenueUnreachable, VenueRefused: the venue does not answer, or refuses.
     """
     journal = account.journal
-    paid = {payment.id for payment in journal.payments()}
+    paid = {p.id for p in journal.payments() if recorded_until is None or p.at < recorded_until}
     booked = journal.executions()
     known = [e for e in booked if was_recorded(e)]
     unrecorded = [e for e in booked if not was_recorded(e)]
     intents = _unfinished(journal, unrecorded)
     for event in _again(journal, unrecorded):
         notify(event)
+    for payment in journal.payments():
+        if payment.id not in paid:
+            notify(FundingPaid(payment))
     loop.spawn(account.run())  # before the first question: whatever happens from here on is reported or noticed
     opened, booked, payments = loop.call(_opened(account, rules), _WAIT_S)
     if not sells_any_coins:

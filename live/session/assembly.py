@@ -14,9 +14,11 @@ import pandas as pd
 
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
+from forwardtrader.core.types import MarketRules
 from forwardtrader.feeds.backtrader_data import backtrader_timeframe
 from forwardtrader.feeds.candles.schema import cut, grid_floor
 from forwardtrader.feeds.factors.book import FactorBook
+from forwardtrader.feeds.venues.exchange import CcxtVenue
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.control import ControlCommand
@@ -33,6 +35,7 @@ from forwardtrader.live.monitoring.trading_state_alerts import TradingStateAlert
 from forwardtrader.live.monitoring.watchdog import Watchdog, start_watchdog
 from forwardtrader.live.output.job import WriteJob
 from forwardtrader.live.output.mirror import SessionMirror
+from forwardtrader.live.output.perpetual_facts import SessionFacts
 from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import fresh_rows
@@ -118,6 +121,7 @@ class _Assembly:
             stack.callback(self.market.practice.stop)
         self.first_ms = int(self.market.first_live.timestamp() * 1000)
         self.factors = FactorBook(request.settings.feeds.factors, request.timeframe)
+        self.facts = {symbol: self._facts(rules) for symbol, rules in self.market.rules.items() if rules.is_perpetual}
 
     def parts(self, supply: FixedSupply | None) -> SessionParts:
         resumed, market, progress, health = self.resumed, self.market, self.progress, self.health
@@ -150,7 +154,7 @@ class _Assembly:
             broker=broker, journal=journal, saved_state=saved, commands=commands, shutdown=shutdown, watchdog=watchdog,
             unattended=self._unattended(bridge, broker, shutdown),
             output=SessionOutput(partial(self._write_job, running), self.store, self.mirror), cerebro=cerebro, running=running,
-            first_ms=self.first_ms, step_market=self._market_step(bridge, models),
+            first_ms=self.first_ms, facts=self.facts, step_market=self._market_step(bridge, models),
         )  # fmt: skip
 
     # Models and forecasts
@@ -194,6 +198,8 @@ class _Assembly:
         bridge.on_idle = self.callbacks.idle
         bridge.on_merge_event = self.health.notify
         bridge.was_recorded, bridge.recorded, bridge.began = self.resumed.has_kept, self.resumed.kept, self.first_ms
+        if self.resumed.last is not None:
+            bridge.recorded_until = self.resumed.last + self.request.timeframe.seconds * 1000
         self.stack.callback(bridge.stop)
         return bridge
 
@@ -252,8 +258,23 @@ class _Assembly:
             warm = cut(frame, max(0, first - sources[symbol].warm_up - extra), len(frame))
             data = bridge.getdata(symbol, timeframe=unit, compression=compression, backfill_from=warm)
             source = sources[symbol] if self.market.forecasts else None
-            feeds.append(Feed(data=data, rules=self.market.rules[symbol], timeframe=self.request.timeframe, source=source))
+            facts = self.facts.get(symbol) if self.request.mode == "paper" else None  # with real orders the account is the venue's
+            rules = self.market.rules[symbol]
+            feeds.append(Feed(data=data, rules=rules, timeframe=self.request.timeframe, source=source, facts=facts))
         return feeds
+
+    def _facts(self, rules: MarketRules) -> SessionFacts:
+        feeds, practice = self.request.settings.feeds, self.market.practice
+        venue = (
+            CcxtVenue(feeds.exchange, base_url=feeds.exchange_url)
+            if practice is None
+            else CcxtVenue(practice.address.protocol, base_url=practice.address.url)
+        )
+        return SessionFacts(
+            rules.symbol, self.request.timeframe, self.store.facts, venue, since=self.first_ms, known=self.resumed.last,
+            hours=rules.funding_hours,
+            missing=lambda reason: self.health.notify("perpetual_facts_missing", symbol=rules.symbol, reason=reason),
+        )  # fmt: skip
 
     def _guard(self, saved: SavedState | None) -> TradingGuard | None:
         """Limits of the account, as an earlier process left them; paper works them out again, from a snapshot or from the bars."""

@@ -97,10 +97,8 @@ def traits_of(client: CcxtClient) -> PerpetualTraits:
     Raises:
         ConfigError: perpetuals are not traded there.
     """
-    if client.id not in REHEARSED:
-        raise ConfigError(
-            f"perpetuals are not traded at {client.id} yet; take --exchange {' or '.join(sorted(REHEARSED))}, or a spot symbol"
-        )
+    if client.id not in VENUES:
+        raise ConfigError(f"perpetuals are not traded at {client.id} yet; take --exchange {' or '.join(sorted(VENUES))}, or a spot symbol")
     return VENUES[client.id]
 
 
@@ -212,5 +210,5 @@ _BYBIT: Final = PerpetualTraits(
 _BINANCE: Final = PerpetualTraits(
     holdings=_binance_holdings, forced=_binance_forced, kind_of=_binance_kind, is_forced=_binance_made, received=1, next_page=_binance_page
 )
+# Those whose perpetuals the practice exchange has.
 VENUES: Final = {"binance": _BINANCE, "binanceusdm": _BINANCE, "bybit": _BYBIT}
-REHEARSED: Final = frozenset({"bybit"})  # those whose perpetuals the practice exchange has
