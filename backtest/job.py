@@ -89,7 +89,7 @@ def run_backtest(
             record = simulate(markets, forecasts, request)
         _report_account(console, request, record, forecasts.left_out)
         with progress.stage("report", "benchmarks"):
-            run, folder = _saved(assembled(request, markets, forecasts, record, clock, optimisation), request)
+            run, folder = _saved(assembled(request, markets, forecasts, record, clock, optimisation), request, markets)
             tearsheet.submit(folder)
         run = _with_importance(run, walk, request, progress)
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics"):
@@ -244,9 +244,10 @@ def assembled(
     return RunArtefacts(full, forecasts.table, record.fills, equity)
 
 
-def _saved(run: RunArtefacts, request: BacktestRequest) -> tuple[RunArtefacts, Path]:
+def _saved(run: RunArtefacts, request: BacktestRequest, markets: Mapping[str, History]) -> tuple[RunArtefacts, Path]:
     """Make the run folder and put the tables there."""
     folder = make_run_dir(Path(request.settings.reports.output), run.manifest.run_id)
+    artefacts.save_candles(folder, {s: history.candles for s, history in markets.items()}, pd.DatetimeIndex(run.equity.index))
     named = run.manifest.model_copy(update={"run_id": folder.name})
     return artefacts.save(folder, RunArtefacts(named, run.forecasts, run.fills, run.equity)), folder
 

@@ -3,7 +3,7 @@
 TradingError                    1
 ├── ConfigError                 2   UnknownSetting, InvalidSetting, UnknownSymbol, UnknownTimeframe, UnknownVenue, InvalidDates,
 │                                   AccountTooSmall, StrategyFailed, StrategyChecksFailed, ForecasterFailed, ForecasterChecksFailed,
-│                                   FeatureFailed
+│                                   FeatureFailed, TelegramRefused
 ├── DataError                   2   CandleFileInvalid, TooLittleHistory, FactorNotYetPublished, RunUnreadable
 │   ├── AuditIncomplete         3
 │   ├── StoreDamaged            3
@@ -13,6 +13,7 @@ TradingError                    1
 │   └── VenueUnreachable        3   VenueBusy
 ├── ModelError                  2   NotTrained, FingerprintMismatch, LookAheadFound, TrainingDiverged
 ├── ClusterUnusable             3
+├── TelegramUnreachable         3   TelegramConflict
 ├── RiskHalt                    4
 ├── NotObeyed                   5
 └── StartRefused                5   AccountLocked, ReconciliationFailed
@@ -50,6 +51,9 @@ __all__ = [
     "StoreDamaged",
     "StrategyChecksFailed",
     "StrategyFailed",
+    "TelegramConflict",
+    "TelegramRefused",
+    "TelegramUnreachable",
     "TooLittleHistory",
     "TradingError",
     "TrainingDiverged",
@@ -122,6 +126,10 @@ class ForecasterChecksFailed(ConfigError, AssertionError):
 
 class StrategyChecksFailed(ConfigError, AssertionError):
     """`check_strategy` found something; the message names every check that failed."""
+
+
+class TelegramRefused(ConfigError):
+    """Telegram refuses the token, the chat or the message for good."""
 
 
 class DataError(TradingError):
@@ -220,6 +228,20 @@ class ClusterUnusable(TradingError):
     """The Dask cluster cannot be reached, has no workers, was lost, or its workers run other code."""
 
     exit_code = 3
+
+
+class TelegramUnreachable(TradingError):
+    """Telegram does not answer, or asks to wait; `wait_s` seconds, 0 where it does not say."""
+
+    exit_code = 3
+
+    def __init__(self, text: str, wait_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s
+
+
+class TelegramConflict(TelegramUnreachable):
+    """Another process receives with the same bot token, or a webhook does."""
 
 
 class RiskHalt(TradingError):

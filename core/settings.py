@@ -298,6 +298,7 @@ class LiveSettings(Room):
     stale_after_bars: float = Field(default=2.0, gt=0, description="bars without an update after which a feed counts as stale")
     firestore_project: str = Field(default="", description="mirror state and audit there; empty for none")
     telegram: bool = Field(default=True, description="send alerts where a token is set")
+    telegram_commands: bool = Field(default=True, description="obey commands from the configured chat; one session for each bot")
     start_patience_s: float = Field(default=30.0, ge=0, description="how long a venue that cannot be reached is tried at the start")
     practice_fills: Literal["bar", "book"] = Field(
         default="bar", description="how the practice exchange fills real orders: as a backtest does, or from a book with a spread"

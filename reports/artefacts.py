@@ -1,10 +1,11 @@
-"""The files of one run: `run.json` and three Parquet tables. Pages are made from these alone.
+"""The files of one run: `run.json` and Parquet tables. Pages are made from these alone.
 
 | table | index or key | columns |
 |---|---|---|
 | forecasts | timestamp (bar open, UTC), symbol, horizon | location, scale, q05, q25, q50, q75, q95, p_up, model_id, realised |
 | fills | timestamp (UTC), in order | symbol, side, size, price, fee, fee_currency, order_ref, reason [, slippage] |
 | equity | timestamp (bar open, UTC) is the index | equity, cash, exposure, `close:<SYMBOL>` for each, buy_and_hold, volatility_targeted |
+| candles | timestamp (bar open, UTC), symbol | open, high, low, close, volume, in single precision: to be drawn, not to be traded |
 
 Forecasts and `realised` are plain log returns over the horizon. `exposure` is the signed share of equity in the market. `slippage`
 (optional) is what one fill cost against the price it was meant to get, in quote currency, positive when it hurt. Equity and benchmark
@@ -13,6 +14,7 @@ columns are worth at the bar's close, in quote currency.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -27,6 +29,7 @@ from forwardtrader.reports.manifest import RunManifest
 FORECASTS: Final = "forecasts.parquet"
 FILLS: Final = "fills.parquet"
 EQUITY: Final = "equity.parquet"
+CANDLES: Final = "candles.parquet"
 
 FORECAST_COLUMNS: Final = [
     "timestamp",
@@ -44,6 +47,7 @@ FORECAST_COLUMNS: Final = [
     "realised",
 ]
 FILL_COLUMNS: Final = ["timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "order_ref", "reason"]
+CANDLE_COLUMNS: Final = ("open", "high", "low", "close", "volume")
 EQUITY_COLUMNS: Final = ["equity", "cash", "exposure"]
 BENCHMARKS: Final = ("buy_and_hold", "volatility_targeted")
 CLOSE: Final = "close:"
@@ -92,6 +96,30 @@ def load(run_dir: Path, *, forecasts: bool = True) -> RunArtefacts:
         fills=read_table(run_dir / FILLS, empty_fills()),
         equity=read_table(run_dir / EQUITY, empty_equity()),
     )
+
+
+def save_candles(run_dir: Path, candles: Mapping[str, pd.DataFrame], index: pd.DatetimeIndex) -> None:
+    """Write the traded bars of each symbol, from the first to the last time of `index`, for the page's charts."""
+    first, last = (index[0], index[-1]) if len(index) else (pd.NaT, pd.NaT)
+    parts = [
+        frame.loc[first:last, list(CANDLE_COLUMNS)].astype("float32").assign(symbol=symbol).rename_axis("timestamp").reset_index()
+        for symbol, frame in candles.items()
+        if len(index)
+    ]
+    if parts:
+        write_table(run_dir / CANDLES, pd.concat(parts, ignore_index=True))
+
+
+def load_candles(run_dir: Path) -> dict[str, pd.DataFrame]:
+    """The candles beside a run by symbol, indexed by bar open; none where there are none, or where they cannot be drawn.
+
+    Raises:
+        RunUnreadable: the file is damaged.
+    """
+    table = read_table(run_dir / CANDLES, pd.DataFrame())
+    if not {"timestamp", "symbol", *CANDLE_COLUMNS} <= set(table.columns):
+        return {}
+    return {str(symbol): rows.drop(columns="symbol").set_index("timestamp") for symbol, rows in table.groupby("symbol", sort=False)}
 
 
 def with_fingerprints(artefacts: RunArtefacts) -> RunManifest:

@@ -19,7 +19,7 @@ from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts
 from forwardtrader.reports.summary import summarise_strategy
 from forwardtrader.reports.trial_ledger import TrialLedger
-from forwardtrader.reports.verdict import ALARM_IC, Evidence, RunVerdict, judge
+from forwardtrader.reports.verdict import ALARM_IC, MIN_BARS, Evidence, RunVerdict, judge
 
 __all__ = ["ForecastResult", "RunFacts", "RunJudgement", "RunResult", "ScoredForecasts", "judge_run", "score_forecasts"]
 
@@ -112,6 +112,7 @@ class RunJudgement:
             "benchmark": self.benchmark,
             "verdict": self.judgement.verdict,
             "verdict_reasons": list(self.judgement.reasons),
+            "verdict_gates": [{"asks": gate.asks, "passed": gate.passed, "found": gate.found} for gate in self.judgement.gates],
             "alarms": list(self.judgement.alarms),
             "not_computed": self.not_computed,
         }
@@ -228,6 +229,7 @@ def evidence_of(groups: Groups, forecast: Mapping[str, Mapping[str, Any]], accou
         ic=_largest(score["ic"] for score in scores),
         accuracy=_largest(score["accuracy"] for score in scores),
         smoothness=smoothness(metrics.daily(account.equity["equity"])),
+        coverage={symbol: part["lstm"]["coverage_90"] for symbol, part in forecast.items() if part["lstm"]["n"] >= MIN_BARS},
     )
 
 

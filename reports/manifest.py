@@ -22,6 +22,7 @@ from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind, Verdict
 from forwardtrader.reports.sections.entries import EntriesSection
 from forwardtrader.reports.sections.forecasts import SymbolForecast
+from forwardtrader.reports.sections.gates import GateSection
 from forwardtrader.reports.sections.importance import ImportanceSection
 from forwardtrader.reports.sections.optimisation import OptimisationSection
 from forwardtrader.reports.sections.portfolio import PortfolioSection
@@ -222,6 +223,7 @@ class RunManifest(Section):
     importance: ImportanceSection | None = None
     verdict: Verdict | None = None
     verdict_reasons: list[str] = []
+    verdict_gates: list[GateSection] = []
     alarms: list[str] = []
     timing_s: dict[str, Number] = {}
     fingerprints: dict[str, str] = {}

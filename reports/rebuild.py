@@ -8,7 +8,8 @@ from pathlib import Path
 
 from forwardtrader.core.command.project import typed_path
 from forwardtrader.reports import manifest, sweep_manifest
-from forwardtrader.reports.pages import session_status
+from forwardtrader.reports.pages import audit_page, session_status
+from forwardtrader.reports.pages.audit_page import render_audit_page
 from forwardtrader.reports.pages.run_index import render_run_index
 from forwardtrader.reports.pages.run_page import prepare_run_page
 from forwardtrader.reports.pages.session_page import render_session_page
@@ -25,19 +26,22 @@ def rebuild_pages(given: argparse.Namespace) -> int:
 
 
 def rebuild(folder: Path) -> list[Path]:
-    """Make the pages that belong into `folder` again: a session's, a sweep's, a run's with its tearsheet, or those of all runs in it.
+    """Make the pages that belong into `folder` again: a session's, a sweep's, an audit's, a run's with its tearsheet, or all in it.
 
     Raises:
-        RunUnreadable: the folder holds neither a session nor a sweep nor a run.
+        RunUnreadable: the folder holds neither a session nor a sweep, an audit or a run.
     """
     if (folder / session_status.FILE_NAME).is_file():
         return [render_session_page(folder)]
     if (folder / sweep_manifest.FILE_NAME).is_file():
         return [render_sweep_page(folder)]
+    if (folder / audit_page.JSON_NAME).is_file():
+        return [render_audit_page(folder)]
     runs, sweeps = (sorted(path.parent for path in folder.glob(f"*/{name}")) for name in (manifest.FILE_NAME, sweep_manifest.FILE_NAME))
     if (runs or sweeps) and not (folder / manifest.FILE_NAME).is_file():
         pages = [*(page for run in runs for page in _run_pages(run)), *map(render_sweep_page, sweeps)]
-        return [*pages, render_run_index(folder)]
+        audits = [render_audit_page(path.parent) for path in sorted(folder.glob(f"*/{audit_page.JSON_NAME}"))]
+        return [*pages, *audits, render_run_index(folder)]
     return _run_pages(folder)
 
 

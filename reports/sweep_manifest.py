@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from forwardtrader.core import atomic, log
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind, Verdict
+from forwardtrader.reports.sections.gates import GateSection
 from forwardtrader.reports.sections.optimisation import PathSharpes
 from forwardtrader.reports.sections.section import Moment, Number, Section
 
@@ -46,7 +47,8 @@ class LeftOut(Section):
 class SweepManifest(Section):
     """The whole of `sweep.json`. `number` is the chosen point's row in `points.parquet`, `run` the folder of its run beside this one.
 
-    `effective_trials` is how many independent trials the counted ones are worth, `paths` what choosing the best comes to out of sample.
+    `verdict`, `verdict_gates` and `alarms` are those of the chosen point's run. `effective_trials` is how many independent trials the
+    counted ones are worth, `paths` what choosing the best comes to out of sample.
     """
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
@@ -72,6 +74,8 @@ class SweepManifest(Section):
     effective_trials: Number = None
     paths: PathSharpes | None = None
     verdict: Verdict | None = None
+    verdict_gates: list[GateSection] = Field(default_factory=list)
+    alarms: list[str] = Field(default_factory=list)
     left_out: list[LeftOut] = Field(default_factory=list)
 
 

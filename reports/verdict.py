@@ -19,8 +19,8 @@ years come from n = ((z(0.95) + z(0.8)) / effect)^2.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from forwardtrader.core.types import Verdict
@@ -36,6 +36,7 @@ ALARM_ACCURACY: Final = 0.58
 ALARM_IC: Final = 0.10
 ALARM_SHARPE: Final = 3.0
 ALARM_SMOOTHNESS: Final = 0.99
+ALARM_COVERAGE: Final = (0.85, 0.95)
 LEAK: Final = "look for a leak first"
 
 
@@ -47,7 +48,8 @@ class Evidence:
     counts labels that share no bar, `skill_p` is one-sided over all horizons and symbols, `timing_p` compares with random entries.
     `shifted_p` compares with the same strategy on `shifts` shifted forecasts, which had the Sharpe ratio `shifted_sharpe` and the total
     return `shifted_return` in the mean; NaN where the runs ended early because one of them did as well. `smoothness` is the R^2 of log
-    equity against time over the days on which it moved. `has_forecasts` is false for a strategy that does not look at forecasts, `own_rule`
+    equity against time over the days on which it moved. `coverage` is, by symbol with enough bars, the share of outcomes inside the
+    forecast 90 % band. `has_forecasts` is false for a strategy that does not look at forecasts, `own_rule`
     for one of the user's. `seen_until` is the first day that the training data of a forecaster trained before the run does not reach; ""
     for one that learned in the run alone. `ruined` says when nothing was left of the account; "" while something is.
     """
@@ -74,27 +76,45 @@ class Evidence:
     ic: float = math.nan
     accuracy: float = math.nan
     smoothness: float = math.nan
+    coverage: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One thing that the rule asks. `passed` is None where it cannot be told, which ends the rule as a no does.
+
+    `found` is what was found, in one sentence, and `otherwise` the verdict where it is not passed. `is_told` is false where a passed one
+    goes without saying.
+    """
+
+    asks: str
+    passed: bool | None
+    found: str
+    otherwise: Verdict = Verdict.NO_EDGE
+    is_told: bool = True
 
 
 @dataclass(frozen=True)
 class RunVerdict:
-    """A verdict with its reasons and alarms as text."""
+    """A verdict with its reasons and alarms as text, and every gate of the rule, also those after the one that ended it."""
 
     verdict: Verdict
     reasons: tuple[str, ...]
     alarms: tuple[str, ...]
+    gates: tuple[Gate, ...] = ()
 
 
 def judge(evidence: Evidence) -> RunVerdict:
     """Apply the rule of this module; the reasons end with what was earned without the forecasts, where that is known."""
-    verdict, reasons = _ruled(evidence)
-    if evidence.shifts:
+    questions = _questions(evidence)
+    verdict, reasons = _ruled(questions)
+    if evidence.shifts and _credit(evidence) not in reasons:
         reasons.append(_credit(evidence))
     if evidence.seen_until:
         reasons.append(
             f"bars before {evidence.seen_until} do not count: the forecaster was trained on data up to then, so they are not out of sample"
         )
-    return RunVerdict(verdict, tuple(reasons), tuple(alarms(evidence)))
+    return RunVerdict(verdict, tuple(reasons), tuple(alarms(evidence)), tuple(gate for gates in questions for gate in gates))
 
 
 def alarms(evidence: Evidence) -> Iterator[str]:
@@ -105,41 +125,69 @@ def alarms(evidence: Evidence) -> Iterator[str]:
         yield f"information coefficient {max(_or_zero(evidence.ic), _or_zero(evidence.rank_ic)):.3f} is above {ALARM_IC:.2f}: {LEAK}"
     if evidence.sharpe > ALARM_SHARPE:
         yield f"net Sharpe ratio {evidence.sharpe:.1f} is above {ALARM_SHARPE:.0f}: {LEAK}"
+    for symbol, coverage in evidence.coverage.items():
+        if coverage < ALARM_COVERAGE[0] or coverage > ALARM_COVERAGE[1]:
+            yield f"{coverage:.1%} of the outcomes of {symbol} fell into the band that 90 % were to fall into: its probabilities are wrong"
     if evidence.smoothness > ALARM_SMOOTHNESS and evidence.total_return > 0:
         yield f"the equity curve is almost a straight line (R² {evidence.smoothness:.3f}): {LEAK}"
 
 
-def _ruled(evidence: Evidence) -> tuple[Verdict, list[str]]:
+def _ruled(questions: Sequence[Sequence[Gate]]) -> tuple[Verdict, list[str]]:
+    reasons: list[str] = []
+    for gates in questions:
+        reasons += [gate.found for gate in gates if gate.is_told or not gate.passed]
+        failed = next((gate for gate in gates if not gate.passed), None)
+        if failed is not None:
+            return failed.otherwise, reasons
+    return Verdict.EDGE, reasons
+
+
+def _questions(evidence: Evidence) -> list[list[Gate]]:
+    """The questions in their order, each with the gates that are looked at together."""
     if evidence.ruined:
-        return Verdict.NO_EDGE, [f"the account was ruined: nothing was left of it {evidence.ruined}, where the run ended"]
-    too_short = _too_short(evidence)
-    if too_short:
-        return Verdict.NOT_ENOUGH_DATA, [too_short]
-    reasons = []
+        return [
+            [Gate("The account survived", False, f"the account was ruined: nothing was left of it {evidence.ruined}, where the run ended")]
+        ]
+    short = _too_short(evidence)
+    enough = Gate("Enough data", not short, short or _enough(evidence), Verdict.NOT_ENOUGH_DATA, is_told=False)
+    skill = [Gate("Forecasts better than chance", _below(evidence.skill_p), _skill(evidence))] if evidence.has_forecasts else []
+    earned = Gate("Money left after all costs", evidence.total_return > 0, _money(evidence))
+    many = evidence.bets >= MIN_BETS
+    turns = f"{evidence.bets:.0f} turns of the position are {'enough' if many else 'too few'}; {MIN_BETS} are needed"
+    turned = Gate("Enough trades", many, turns, Verdict.NOT_ENOUGH_DATA, is_told=False)
+    return [[enough], skill, [_traded(evidence)], [earned], [turned], _luck_gates(evidence)]
+
+
+def _traded(evidence: Evidence) -> Gate:
+    nothing = "no trade was worth its costs, so nothing was traded" if evidence.own_rule else "the strategy traded nothing"
+    return Gate("Something was traded", evidence.bets > 0, "the strategy traded" if evidence.bets > 0 else nothing, is_told=False)
+
+
+def _luck_gates(evidence: Evidence) -> list[Gate]:
+    few = evidence.years < MIN_YEARS
+    otherwise = Verdict.NOT_ENOUGH_DATA if few else Verdict.NO_EDGE
+    beyond = Gate("Beyond the luck of all trials", _survives_luck(evidence), _luck(evidence), otherwise)
+    timing = Gate("Better than random entries", _below(evidence.timing_p), _timing(evidence), otherwise)
+    gates = [beyond, timing]
     if evidence.has_forecasts:
-        reasons.append(_skill(evidence))
-        if not evidence.skill_p < LEVEL:
-            return Verdict.NO_EDGE, reasons
-    if not evidence.bets > 0:
-        why = "no trade was worth its costs, so nothing was traded" if evidence.own_rule else "the strategy traded nothing"
-        return Verdict.NO_EDGE, [*reasons, why]
-    reasons.append(_money(evidence))
-    if not evidence.total_return > 0:
-        return Verdict.NO_EDGE, reasons
-    if evidence.bets < MIN_BETS:
-        return Verdict.NOT_ENOUGH_DATA, [*reasons, f"{evidence.bets:.0f} turns of the position are too few; {MIN_BETS} are needed"]
-    return _on_luck(evidence, reasons)
+        unknown = "whether the forecasts earned it is unknown: the strategy was not run on shifted ones"
+        ended_early = evidence.shifts > 0 and math.isnan(evidence.shifted_p)
+        passed = False if ended_early else _below(evidence.shifted_p)
+        gates.append(Gate("Earned by the forecasts", passed, _credit(evidence) if evidence.shifts else unknown, otherwise))
+    if few and not all(gate.passed for gate in gates):
+        years = f"{evidence.years:.1f} years would not show even a Sharpe ratio of 2; {MIN_YEARS} would"
+        gates.insert(2, Gate("Enough years", False, years, otherwise))
+    return gates
 
 
-def _on_luck(evidence: Evidence, reasons: list[str]) -> tuple[Verdict, list[str]]:
-    reasons = [*reasons, _luck(evidence), _timing(evidence)]
-    if evidence.has_forecasts and not evidence.shifts:
-        reasons.append("whether the forecasts earned it is unknown: the strategy was not run on shifted ones")
-    if _survives_luck(evidence) and evidence.timing_p < LEVEL and _is_credited(evidence):
-        return Verdict.EDGE, reasons
-    if evidence.years < MIN_YEARS:
-        return Verdict.NOT_ENOUGH_DATA, [*reasons, f"{evidence.years:.1f} years would not show even a Sharpe ratio of 2; {MIN_YEARS} would"]
-    return Verdict.NO_EDGE, reasons
+def _below(p: float) -> bool | None:
+    return None if math.isnan(p) else p < LEVEL
+
+
+def _enough(evidence: Evidence) -> str:
+    if evidence.has_forecasts:
+        return f"{evidence.independent_bars:,.0f} independent bars; {MIN_BARS} show an information coefficient of {ALARM_IC:.2f}"
+    return f"{evidence.years:.1f} years; {MIN_YEARS} show a Sharpe ratio of 2"
 
 
 def _too_short(evidence: Evidence) -> str:
@@ -151,11 +199,6 @@ def _too_short(evidence: Evidence) -> str:
     if not evidence.has_forecasts and not evidence.years >= MIN_YEARS:
         return f"{evidence.years:.1f} years cannot distinguish a Sharpe ratio of 2 from luck; {MIN_YEARS} can"
     return ""
-
-
-def _is_credited(evidence: Evidence) -> bool:
-    """Whether the forecasts, not the rest of the strategy, earned the money."""
-    return not evidence.has_forecasts or evidence.shifted_p < LEVEL
 
 
 def _survives_luck(evidence: Evidence) -> bool:

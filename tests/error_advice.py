@@ -169,6 +169,19 @@ ADVICE = {
         "Start scheduler and workers in this project's folder and environment, or leave `--cluster` out ([scaling](scaling.md)).",
         ("no Dask scheduler answers at tcp://10.0.0.5:8786; start one with `dask scheduler`, or leave --cluster out",),
     ),
+    "TelegramUnreachable": Advice(
+        "Nothing, if it comes seldom: what was to be sent is tried again. Else look at the network and the proxy of the machine.",
+        ("Telegram cannot be reached (TimedOut)",),
+    ),
+    "TelegramConflict": Advice(
+        "A bot token has one receiver. Give each session a bot of its own, or set `live.telegram_commands: false` in all but one ([live]"
+        "(live.md#telegram)).",
+        ("another process receives with this bot token; give each session a bot of its own, or set live.telegram_commands=false",),
+    ),
+    "TelegramRefused": Advice(
+        "Copy the token from BotFather and the chat's number again, and write to the bot once: before that it may not write to you.",
+        ("Telegram refuses the bot token; correct TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID, or set live.telegram=false",),
+    ),
     "RiskHalt": Advice(
         "`forwardtrader status` says which limit it was and what is held. Look at the account first; `python "
         "run_live.py --resume` lets it trade again.",

@@ -76,10 +76,13 @@ LAYERS: dict[str, str] = {
     """,
     "live": """
         cli parity
-        instruction status_report
+        instruction
         session
         supervision
-        monitoring preflight
+        preflight
+        telegram
+        status_report
+        monitoring
         bridge
         execution output request retraining
         venue
@@ -138,6 +141,7 @@ DOORS: dict[str, set[str]] = {
     "sklearn": {"models/forecasters/shipped/sklearn_forecaster.py"},
     "skops": {"models/forecasters/shipped/sklearn_file.py"},
     "firebase_admin": {"live/output/firestore.py"},
+    "telegram": {"live/telegram/bot.py"},
     "quantstats": {"reports/pages/tearsheet.py"},
     "distributed": {"models/parallel/dask_cluster.py"},
     "dask": {"models/parallel/dask_cluster.py"},

@@ -22,6 +22,8 @@ from forwardtrader.core.errors import AuditIncomplete, LookAheadFound
 from forwardtrader.core.types import DataKind
 from forwardtrader.models.checks.look_ahead import LookAheadResult, Proof
 from forwardtrader.reports.manifest import make_run_dir, make_run_id
+from forwardtrader.reports.pages.audit_page import render_audit_page
+from forwardtrader.reports.pages.run_index import render_run_index
 
 FILE_NAME = "audit.json"
 MARKS: Final = {
@@ -32,7 +34,7 @@ MARKS: Final = {
 
 
 def run_audit(request: BacktestRequest, clock: Clock, console: Console) -> Path:
-    """Run every proof and write `audit.json` into a folder of its own; returns its path.
+    """Run every proof and write `audit.json` and its page into a folder of its own; returns the path of the former.
 
     Raises:
         LookAheadFound: a proof failed; the message names the first offender and where to read the rest.
@@ -92,4 +94,6 @@ def _written(request: BacktestRequest, clock: Clock, proofs: Sequence[Proof], ki
         "proofs": [{**asdict(proof), "result": proof.result} for proof in proofs],
     }
     write_text(path, json.dumps(tree, indent=1) + "\n")
+    render_audit_page(path.parent)
+    render_run_index(path.parent.parent)
     return path

@@ -273,4 +273,6 @@ def _manifest(
         trials=own.strategy.trials if own.strategy else None,
         effective_trials=(own.strategy.model_extra or {}).get("effective_trials") if own.strategy else None,
         verdict=own.verdict,
+        verdict_gates=own.verdict_gates,
+        alarms=own.alarms,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable
@@ -20,11 +21,13 @@ from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.live.source import CcxtLiveSource
 from forwardtrader.feeds.venues.contracts import require_one_account
 from forwardtrader.live.bridge.venue_thread import VenueThread
+from forwardtrader.live.control import is_running
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import VenueView
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.request import LiveRequest
+from forwardtrader.live.telegram.alerts import api_of, is_configured
 from forwardtrader.live.venue.account_mode import read_mode, require_one_way_cross
 from forwardtrader.live.venue.ccxt_client import CcxtClient
 from forwardtrader.live.venue.identity import real_account
@@ -45,9 +48,9 @@ def preflight(request: LiveRequest, clock: Clock, console: Console) -> int:
     worst = 0
     for name, look in _checks(request, clock).items():
         try:
-            console.print(f"ok    {name}: {look()}")
+            console.print(f"ok    {name}: {look()}", markup=False)
         except TradingError as trouble:
-            console.print(f"FAIL  {name}: {log.redact(str(trouble))}")
+            console.print(f"FAIL  {name}: {log.redact(str(trouble))}", markup=False)
             worst = max(worst, trouble.exit_code)
     return worst
 
@@ -183,9 +186,11 @@ def _firestore(request: LiveRequest) -> str:
 
 
 def _telegram(request: LiveRequest) -> str:
-    names = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")
     known = environment()
-    given = [name for name in names if known.get(name)]
-    if request.settings.live.telegram and len(given) == 1:
-        raise ConfigError(f"{(set(names) - set(given)).pop()} is missing; set both, or set live.telegram=false")
-    return "set" if given and request.settings.live.telegram else "off (no token)"
+    if not request.settings.live.telegram or not is_configured(known):
+        return "off (no token)" if request.settings.live.telegram else "off (live.telegram=false)"
+    from forwardtrader.live.telegram.bot import check_bot
+
+    listens = request.settings.live.telegram_commands and not is_running(request.folder)  # which receives, and would be disturbed
+    name = asyncio.run(check_bot(known["TELEGRAM_BOT_TOKEN"], known["TELEGRAM_CHAT_ID"], api=api_of(known), listens=listens))
+    return f"@{name} may write to the chat{', and nobody else receives with its token' if listens else ''}"

@@ -26,7 +26,6 @@ from forwardtrader.live.execution.events import Replaced
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
-from forwardtrader.live.monitoring.alerts import alerts_from
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.status import RunningSession, status_of
@@ -60,6 +59,8 @@ from forwardtrader.live.session.snapshot import can_be_frozen
 from forwardtrader.live.session.strategy_guard import BarHook, guarded
 from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
+from forwardtrader.live.telegram.alerts import alerts_from
+from forwardtrader.live.telegram.commands import ChatCommands
 from forwardtrader.live.venue.keys import reporting_refused_keys
 from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.port.prototype import prototype
@@ -114,6 +115,8 @@ class _Assembly:
         self.close_channel: Callable[[], None] = channel.close if channel is not None else lambda: None
         stack.callback(self.close_channel)
         self.health = SessionHealth(self.store, clock, *([channel.send] if channel is not None else []))
+        if channel is not None and live.telegram_commands:
+            ChatCommands(channel, request, clock, self.health.notify).begin()
         self.resumed = ResumedSession(self.store, request, self.kind)
         needs = forecasts or may_read_forecasts(self.kind)
         self.market = self._patiently(lambda: open_market(request, self.resumed.last, clock, forecasts=needs))

@@ -196,7 +196,7 @@ class Guardian:
             store.close()
 
     def _tell(self, text: str) -> None:
-        from forwardtrader.live.monitoring.alerts import alerts_from
+        from forwardtrader.live.telegram.alerts import alerts_from
 
         channel = alerts_from(self._task.alerts, name=self._task.name)
         if channel is not None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from forwardtrader.reports.manifest import LimitsSection, MarginSection
+from forwardtrader.reports.pages.glossary import term
 from forwardtrader.reports.sections.entries import EntriesSection
 
 DASH: Final = "–"
@@ -198,5 +199,6 @@ FILTERS: Final = {
     "on_margin": on_margin,
     "entries": entries,
     "clause": clause,
+    "term": term,
     "setting": setting,
 }

@@ -1,4 +1,4 @@
-"""Rendering of all pages: one style sheet, one script, autoescaped templates, atomic writes."""
+"""Rendering of all pages: one style sheet, the same scripts, autoescaped templates, atomic writes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from forwardtrader.reports.pages.formats import FILTERS
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+SCRIPTS: Final = ("charts.js", "zoom.js", "trips.js")
 TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
@@ -20,7 +21,11 @@ def write_page(path: Path, template: str, context: dict[str, Any], payload: dict
     """Render a template to `path`, with its charts' data and plotly.js beside it where it has charts."""
     if payload is not None:
         charts.place_plotly(path.parent)
-    extra = {"style": _asset("page.css"), "script": _asset("charts.js"), "data": None if payload is None else charts.as_script(payload)}
+    extra = {
+        "style": _asset("page.css"),
+        "script": "".join(_asset(name) for name in SCRIPTS),
+        "data": None if payload is None else charts.as_script(payload),
+    }
     atomic.write_text(path, environment().get_template(template).render(**context, **extra))
     return path
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import pandas as pd
 
-from forwardtrader.reports.artefacts import CLOSE
+from forwardtrader.reports.artefacts import CANDLE_COLUMNS, CLOSE
 from forwardtrader.reports.pages.charts import (
     MOST_POINTS,
     Chart,
@@ -46,16 +46,19 @@ ACCOUNT_LINES: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
 )
 
 
-def time_payload(run: ChartTables, horizon: int | None) -> dict[str, Any]:
+def time_payload(run: ChartTables, horizon: int | None, candles: Mapping[str, pd.DataFrame] | None = None) -> dict[str, Any]:
     """Everything drawn over time: the columns, their times and the charts made of them.
 
     Args:
         run: the tables; an empty equity table gives no charts.
         horizon: bars ahead of the forecasts whose band goes round the price; None for no band.
+        candles: by symbol, drawn in place of the closes where few bars are in view; left out where bars have to be thinned out.
     """
     if not len(run.equity):
         return {"times": "", "columns": {}, "charts": []}
     table = _columns(run, horizon)
+    if candles and len(table) <= MOST_POINTS:
+        table = table.assign(**_candle_columns(run, candles))
     kept = keep_extremes([table[name].to_numpy(float) for name in table.columns], MOST_POINTS)
     columns = {str(name): packed(table[name].to_numpy()[kept]) for name in table.columns}
     charts = [*_account_charts(table), *(_price_chart(run, table, symbol) for symbol in run.symbols)]
@@ -73,6 +76,15 @@ def _columns(run: ChartTables, horizon: int | None) -> pd.DataFrame:
             band = forecast_band(rows, close, int(rows["horizon"].iloc[0]))
             table |= {f"{name}:{symbol}": band[name] for name in band}
     return pd.DataFrame(table, index=run.equity.index)
+
+
+def _candle_columns(run: ChartTables, candles: Mapping[str, pd.DataFrame]) -> dict[str, pd.Series]:
+    known = {symbol: candles[symbol].reindex(run.equity.index) for symbol in run.symbols if symbol in candles}
+    return {_candle(name, symbol): frame[name] for symbol, frame in known.items() for name in CANDLE_COLUMNS if name != "close"}
+
+
+def _candle(name: str, symbol: str) -> str:
+    return f"{CLOSE}{symbol}" if name == "close" else f"candle-{name}:{symbol}"
 
 
 def _account_charts(table: pd.DataFrame) -> list[Chart]:
@@ -100,7 +112,9 @@ def _price_chart(run: ChartTables, table: pd.DataFrame, symbol: str) -> Chart:
     lines = [*(band if f"high:{symbol}" in table else []), line(f"{CLOSE}{symbol}", "Close", "$ink", width=1.2)]
     marks = fill_marks(run.fills, symbol)
     days = price_days(pd.DatetimeIndex(table.index))
-    return time_chart(f"price:{symbol}", f"Price of {symbol} with fills", lines, group="price", unit="price", marks=marks, days=days)
+    drawn = {name: _candle(name, symbol) for name in CANDLE_COLUMNS} if _candle("open", symbol) in table else None
+    label = f"Price of {symbol} with fills"
+    return time_chart(f"price:{symbol}", label, lines, group="price", unit="price", marks=marks, days=days, candles=drawn)
 
 
 def price_days(index: pd.DatetimeIndex) -> int:

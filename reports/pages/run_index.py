@@ -11,6 +11,8 @@ from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.reports import manifest as manifests
 from forwardtrader.reports import sweep_manifest
 from forwardtrader.reports.manifest import RunManifest
+from forwardtrader.reports.pages import audit_page
+from forwardtrader.reports.pages.audit_page import AuditSection
 from forwardtrader.reports.pages.render import write_page
 from forwardtrader.reports.pages.run_page import FILE_NAME as PAGE
 from forwardtrader.reports.pages.run_page import TONES
@@ -52,7 +54,17 @@ def render_run_index(output: Path) -> Path:
     """Write `output/index.html` from the `run.json` of every folder in `output`; a damaged one is listed as such."""
     found = sweeps(output)
     drawn = {sweep.sweep_id for sweep in found if (output / sweep.sweep_id / PAGE).is_file()}
-    return write_page(output / FILE_NAME, "run_index.html.j2", {"entries": entries(output), "sweeps": found, "drawn": drawn})
+    context = {"entries": entries(output), "sweeps": found, "drawn": drawn, "audits": audits(output)}
+    return write_page(output / FILE_NAME, "run_index.html.j2", context)
+
+
+def audits(output: Path) -> list[tuple[str, AuditSection, bool]]:
+    """The folder of each audit in `output`, newest first, what it found, and whether it has a page; one that cannot be read is left out."""
+    found = []
+    for path in sorted(output.glob(f"*/{audit_page.JSON_NAME}"), reverse=True):
+        with suppress(RunUnreadable):
+            found.append((path.parent.name, audit_page.read_audit(path.parent), (path.parent / PAGE).is_file()))
+    return found
 
 
 def sweeps(output: Path) -> list[SweepManifest]:

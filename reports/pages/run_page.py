@@ -11,14 +11,14 @@ from forwardtrader.core.types import Verdict
 from forwardtrader.reports import artefacts
 from forwardtrader.reports.artefacts import RunArtefacts
 from forwardtrader.reports.manifest import RunManifest
-from forwardtrader.reports.pages import contributions, run_charts, run_tables
+from forwardtrader.reports.pages import contributions, glossary, run_charts, run_tables
 from forwardtrader.reports.pages.charts import Chart
 from forwardtrader.reports.pages.render import write_page
 from forwardtrader.reports.pages.tearsheet import trouble_with
 
 FILE_NAME: Final = "index.html"
 TONES: Final = {Verdict.EDGE: "good", Verdict.NO_EDGE: "none", Verdict.NOT_ENOUGH_DATA: "wait", None: "plain"}
-_FILES: Final = ("tearsheet.html", "run.json", "forecasts.parquet", "fills.parquet", "equity.parquet", "log.jsonl")
+_FILES: Final = ("tearsheet.html", "run.json", "forecasts.parquet", "fills.parquet", "equity.parquet", "candles.parquet", "log.jsonl")
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,10 @@ def prepare_run_page(run_dir: Path) -> Callable[[], Path]:
     """
     run = artefacts.load(run_dir)
     views, figures = _symbols(run)
-    payload = run_charts.time_payload(run, _horizon(run))
+    payload = run_charts.time_payload(run, _horizon(run), artefacts.load_candles(run_dir))
     figures += [*_fold_charts(run), *_parameter_charts(run)]
     payload["charts"] += figures
+    payload["trips"] = run_tables.trip_columns(run)
     return lambda: write_page(run_dir / FILE_NAME, "run_page.html.j2", _context(run, run_dir, views, payload["charts"]), payload)
 
 
@@ -72,6 +73,8 @@ def _context(run: RunArtefacts, run_dir: Path, views: list[SymbolView], charts: 
     return {
         "run": manifest,
         "tone": TONES[manifest.verdict],
+        "gate_meanings": glossary.GATES,
+        "terms": glossary.TERMS,
         "accounts": run_tables.accounts(manifest),
         "account_rows": run_tables.ACCOUNT_ROWS,
         "live_sharpe": _live_sharpe(manifest),

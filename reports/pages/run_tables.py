@@ -201,6 +201,18 @@ def trips(run: RunArtefacts) -> dict[str, list[RoundTrip]]:
     return {"best": ranked[::-1][:half], "worst": ranked[:half] if len(ranked) > 1 else []}
 
 
+def trip_columns(run: RunArtefacts) -> dict[str, list[Any]]:
+    """All round trips in the order of their opening, column by column, for the page's own table; times in milliseconds since 1970."""
+    found = sorted(round_trips(run.fills), key=lambda trip: trip.opened)
+    names = ("symbol", "side", "size", "entry", "exit", "profit", "gain")
+    moments = {name: [int(getattr(trip, name).timestamp() * 1000) for trip in found] for name in ("opened", "closed")}
+    return moments | {name: [_exact(getattr(trip, name)) for trip in found] for name in names}
+
+
+def _exact(value: Any) -> Any:
+    return value if isinstance(value, str) or math.isfinite(value) else None
+
+
 def paid_bps(summary: StrategySummary) -> float | None:
     """What one side of a trade cost, in basis points of its value."""
     return ((summary.fees or 0.0) + (summary.slippage or 0.0)) / summary.notional * 1e4 if summary.notional else None

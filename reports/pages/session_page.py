@@ -17,7 +17,6 @@ from forwardtrader.reports.pages.render import environment, write_page
 from forwardtrader.reports.pages.session_status import SessionState, SessionStatus, read_status
 
 FILE_NAME: Final = "index.html"
-CANDLES: Final = "candles.parquet"
 TONES: Final = {
     SessionState.STARTING: "wait",
     SessionState.RUNNING: "good",
@@ -30,7 +29,7 @@ _MOST_BARS: Final = 3000
 _SHOWN_FILLS: Final = 20
 _SHOWN_ALERTS: Final = 20
 _SHOWN_MODELS: Final = 20
-_FILES: Final = ("parity.html", "session.json", CANDLES, artefacts.FORECASTS, artefacts.FILLS, artefacts.EQUITY, "log.jsonl")
+_FILES: Final = ("parity.html", "session.json", artefacts.CANDLES, artefacts.FORECASTS, artefacts.FILLS, artefacts.EQUITY, "log.jsonl")
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def render_session_page(session_dir: Path) -> Path:
     """
     session = load_session(session_dir)
     horizons = session.forecasts["horizon"]
-    payload = run_charts.time_payload(session, int(horizons.min()) if len(horizons) else None)
+    payload = run_charts.time_payload(session, int(horizons.min()) if len(horizons) else None, artefacts.load_candles(session_dir))
     return write_page(session_dir / FILE_NAME, _TEMPLATE, _context(session, session_dir, payload["charts"]), payload)
 
 
@@ -85,7 +84,7 @@ def load_session(session_dir: Path) -> SessionArtefacts:
         RunUnreadable: there is no readable `session.json`, or a table is damaged.
     """
     equity = read_table(session_dir / artefacts.EQUITY, artefacts.empty_equity())
-    candles = read_table(session_dir / CANDLES, pd.DataFrame())
+    candles = read_table(session_dir / artefacts.CANDLES, pd.DataFrame())
     status = read_status(session_dir)
     return SessionArtefacts(
         status=status,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from forwardtrader.reports import sweep_manifest
 from forwardtrader.reports.artefacts import read_table
 from forwardtrader.reports.pages.charts import Chart, figure
+from forwardtrader.reports.pages.glossary import GATES
 from forwardtrader.reports.pages.render import write_page
 from forwardtrader.reports.pages.run_page import TONES
 from forwardtrader.reports.sections.optimisation import PathSharpes
@@ -168,6 +169,7 @@ def _context(folder: Path, sweep: SweepManifest, points: pd.DataFrame, charts: l
         for n, row in enumerate(ranked.head(SHOWN_POINTS).to_dict("records"))
     ]
     return {
+        "gate_meanings": GATES,
         "sweep": sweep,
         "tone": TONES[sweep.verdict],
         "charts": {chart["id"]: chart for chart in charts},

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow.parquet as pq
 
@@ -16,9 +15,10 @@ from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.reports import manifest, sweep_manifest
 from forwardtrader.reports.artefacts import EQUITY
 from forwardtrader.reports.manifest import RunManifest
+from forwardtrader.reports.pages.audit_page import JSON_NAME as AUDIT
+from forwardtrader.reports.pages.audit_page import read_audit
 from forwardtrader.reports.runs.own_settings import own_settings, short, strategy_of, written
 
-AUDIT: Final = "audit.json"  # as `backtest.audit.command` writes it
 PAGE: Final = "index.html"
 _NAMED_BY: Final = 3  # settings
 
@@ -166,28 +166,13 @@ def _symbols_of(title: str) -> tuple[str, ...]:
 
 
 def _audit(folder: Path) -> RunRow:
-    tree = read_audit(folder)
-    failed = [proof for proof in tree["proofs"] if proof["result"] == "failed"]
+    audit = read_audit(folder)
+    failed = [proof for proof in audit.proofs if proof.result == "failed"]
     return RunRow(
-        folder=folder.name, kind=RunKind.AUDIT, name=f"{len(tree['proofs'])} proofs against look-ahead", created=_named_moment(folder),
-        is_sample="-SAMPLE-" in folder.name, strategy=strategy_of(tree["command"]), verdict=tree["result"], page=AUDIT,
-        alarms=tuple(f"{proof['name']}: {proof['detail']}" for proof in failed),
+        folder=folder.name, kind=RunKind.AUDIT, name=f"{len(audit.proofs)} proofs against look-ahead", created=_named_moment(folder),
+        is_sample="-SAMPLE-" in folder.name, strategy=strategy_of(audit.command), verdict=audit.result, page=AUDIT,
+        alarms=tuple(f"{proof.name}: {proof.detail}" for proof in failed),
     )  # fmt: skip
-
-
-def read_audit(folder: Path) -> dict[str, Any]:
-    """`audit.json`: command, result, and proofs with name, detail, result.
-
-    Raises:
-        RunUnreadable: the file is missing or not of that form.
-    """
-    path = folder / AUDIT
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        proofs = [{key: str(proof[key]) for key in ("name", "detail", "result")} for proof in tree["proofs"]]
-        return {"command": str(tree["command"]), "result": str(tree["result"]), "proofs": proofs}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunUnreadable(f"{path} cannot be read; run the audit again") from error
 
 
 def _named_moment(folder: Path) -> datetime | None:

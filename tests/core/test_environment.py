@@ -16,7 +16,7 @@ from forwardtrader.core.command.child import child_environment, without_keys
 from forwardtrader.core.command.cli import end_well
 from forwardtrader.core.config import load_settings
 from forwardtrader.core.environment import environment, is_secret
-from forwardtrader.live.monitoring.alerts import alerts_from
+from forwardtrader.live.telegram.alerts import alerts_from
 from forwardtrader.live.venue.keys import api_keys
 from forwardtrader.models.parallel.local_workers import Processes
 from tests import ROOT
@@ -37,10 +37,9 @@ def write(folder: Path, *lines: str) -> None:
 
 
 def test_every_reader_finds_what_only_the_file_names(project: Path) -> None:
-    write(
-        project, "TELEGRAM_BOT_TOKEN=1:abc", "TELEGRAM_CHAT_ID=424242", "BINANCE_API_KEY=k", "BINANCE_API_SECRET=s", "RISK_TOLERANCE=0.05"
-    )
-    alerts = alerts_from(name="one", api="http://127.0.0.1:9")
+    telegram = ("TELEGRAM_BOT_TOKEN=1:abc", "TELEGRAM_CHAT_ID=424242", "TELEGRAM_API=http://127.0.0.1:9")
+    write(project, *telegram, "BINANCE_API_KEY=k", "BINANCE_API_SECRET=s", "RISK_TOLERANCE=0.05")
+    alerts = alerts_from(name="one")
     assert alerts is not None
     alerts.close()
     assert api_keys("binance") == {"api_key": "k", "api_secret": "s"}

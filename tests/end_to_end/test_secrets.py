@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from tests import ROOT
-from tests.live.telegram_bot import Bot
+from tests.live.telegram.bot_server import Bot, telegram
 
 SECRETS = {
     "TELEGRAM_BOT_TOKEN": "123456789:AAbbCC-ddEEff_gg", "TELEGRAM_CHAT_ID": "-1009876543", "BINANCE_API_KEY": "Kk01Kk02Kk03",
@@ -90,8 +90,7 @@ def test_alerts_and_mirror_follow_the_file_and_no_secret_is_written(tmp_path: Pa
     project(tmp_path, TELEGRAM_API=bot.url, FIRESTORE_EMULATOR_HOST=f"127.0.0.1:{port}")
     flags = ("--bars", "5", "--strategy", "leaky:Leaky", "--set", "live.firestore_project=practice", "--set", "risk.max_stall_s=60")
     done = session(tmp_path, *flags)
-    bot.shutdown()
-    bot.server_close()
+    bot.end()
     assert done.returncode == 0, done.stderr
     assert bot.heard and heard and all(first.startswith(b"PRI * HTTP/2.0") for first in heard)
     assert {told["path"] for told in bot.heard} == {f"/bot{SECRETS['TELEGRAM_BOT_TOKEN']}/sendMessage"}
@@ -108,7 +107,8 @@ def test_alerts_and_mirror_follow_the_file_and_no_secret_is_written(tmp_path: Pa
 
 
 def test_check_knows_what_the_file_names(tmp_path: Path) -> None:
-    project(tmp_path, FIRESTORE_EMULATOR_HOST="127.0.0.1:9")
-    done = session(tmp_path, "--check", "--set", "live.firestore_project=practice")
+    with telegram() as bot:
+        project(tmp_path, FIRESTORE_EMULATOR_HOST="127.0.0.1:9", TELEGRAM_API=bot.url)
+        done = session(tmp_path, "--check", "--set", "live.firestore_project=practice")
     assert done.returncode == 0, done.stderr
-    assert "ok    Telegram: set" in done.stdout and "ok    Firestore: project practice" in done.stdout
+    assert "ok    Telegram: @trader_bot may write to the chat" in done.stdout and "ok    Firestore: project practice" in done.stdout

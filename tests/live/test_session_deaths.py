@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.live.session_runner import start, wait_for_bars
-from tests.live.telegram_bot import Bot, telegram
+from tests.live.telegram.bot_server import Bot, telegram
 from tests.live.test_session_stops import begun, open_orders, over, wait_until
 
 pytestmark = pytest.mark.usefixtures("practice_ends")

@@ -32,7 +32,7 @@ from forwardtrader.reports.pages.session_status import SessionState, read_status
 from tests import PATIENCE_S, ROOT
 from tests.live.market import Script, play, practice, store_on
 from tests.live.session_runner import Momentum, request_for, run, start, wait_for_bars
-from tests.live.telegram_bot import Bot, telegram
+from tests.live.telegram.bot_server import Bot, telegram
 
 ONE = ("BTC/USDT",)
 TURNS = ("--live", "--strategy", f"{ROOT / 'tests/live/turns.py'}:Turns")

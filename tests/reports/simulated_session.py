@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 
 from forwardtrader.reports import artefacts
-from forwardtrader.reports.artefacts import write_table
-from forwardtrader.reports.pages.session_page import CANDLES
+from forwardtrader.reports.artefacts import CANDLES, write_table
 from forwardtrader.reports.pages.session_status import Alert, OpenOrderRow, PositionRow, Process, SessionStatus, Source, write_status
 from tests.reports import simulated
 

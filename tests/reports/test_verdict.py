@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forwardtrader.core.types import Verdict
+from forwardtrader.reports.pages.glossary import GATES
 from forwardtrader.reports.verdict import Evidence, judge
 
 GOOD = Evidence(
@@ -46,6 +49,32 @@ def test_each_question_that_fails_ends_it(change: dict[str, float], verdict: Ver
     found = judge(replace(GOOD, **change))
     assert found.verdict is verdict
     assert word in " ".join(found.reasons)
+
+
+NUMBERS = st.one_of(st.just(float("nan")), st.floats(0.0, 1.0))
+EVIDENCE = st.builds(
+    Evidence,
+    years=st.floats(0.1, 9.0), bets=st.floats(0.0, 40.0), total_return=st.floats(-1.0, 3.0), sharpe=st.floats(-3.0, 4.0), psr=NUMBERS,
+    dsr=NUMBERS, trials=st.one_of(st.none(), st.integers(1, 99)), timing_p=NUMBERS, shifted_p=NUMBERS, shifts=st.sampled_from([0, 7, 100]),
+    has_forecasts=st.booleans(), independent_bars=st.one_of(st.just(float("nan")), st.floats(0.0, 9999.0)), skill_p=NUMBERS,
+    ruined=st.sampled_from(["", "", "", "on 2022-03-02 00:00"]),
+)  # fmt: skip
+
+
+@given(EVIDENCE)
+def test_an_edge_has_passed_every_gate_and_the_first_that_fails_decides(evidence: Evidence) -> None:
+    found = judge(evidence)
+    failed = [gate for gate in found.gates if not gate.passed]
+    assert (found.verdict is Verdict.EDGE) == (not failed)
+    if failed:
+        assert found.verdict is failed[0].otherwise and failed[0].found in found.reasons
+    assert {gate.asks for gate in found.gates} <= set(GATES)
+
+
+@pytest.mark.parametrize(("coverage", "alarmed"), [(0.9, False), (0.86, False), (0.8, True), (0.99, True), (float("nan"), False)])
+def test_a_band_that_holds_too_few_or_too_many_outcomes_raises_an_alarm(coverage: float, alarmed: bool) -> None:
+    found = judge(replace(GOOD, coverage={"BTC/USDT": coverage})).alarms
+    assert [("BTC/USDT" in alarm and "90 %" in alarm) for alarm in found] == [True] * alarmed
 
 
 def test_a_strategy_without_forecasts_is_judged_by_its_account() -> None:

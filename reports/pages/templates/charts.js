@@ -6,6 +6,8 @@
   const coarse = matchMedia("(pointer: coarse)").matches;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const views = new Map();
+  const ranges = new Map();  // what each group of charts shows: [from, to] in milliseconds
+  const watchers = [];
 
   function unpack(text, Kind) {
     const raw = atob(text);
@@ -81,16 +83,33 @@
 
   function traces(chart, range, width) {
     const from = Math.max(position(range[0]) - 1, 0), to = Math.min(position(range[1]) + 1, times.length);
-    const lines = chart.lines.map(valuesOf);
+    const candles = candlesOf(chart, from, to, width);
+    const shown = chart.lines.filter((line) => !candles || line.column !== chart.candles.close);
+    const lines = shown.map(valuesOf);
     const at = thinned(lines, from, to, Math.max(Math.floor(width / 1.6), 120));
     const x = at.map((i) => times[i]);
-    const result = chart.lines.map((line, n) => ({
+    const result = shown.map((line, n) => ({
       type: "scatter", mode: "lines", name: line.name, x: x, y: at.map((i) => (Number.isNaN(lines[n][i]) ? null : lines[n][i])),
       line: { color: color(line.color), width: line.width === undefined ? 1.5 : line.width, dash: line.dash || "solid", shape: line.shape || "linear" },
       fill: line.fill || "none", fillcolor: color(line.fillcolor), hovertemplate: "%{y:" + FORMATS[chart.unit] + "}",
       hoverinfo: line.silent ? "skip" : undefined,
     }));
-    return result.concat(marks(chart, range));
+    return result.concat(candles || [], marks(chart, range));
+  }
+
+  // Candles with their volume where so few bars are in view that one can tell them apart; else nothing, and the closes are a line.
+  function candlesOf(chart, from, to, width) {
+    if (!chart.candles || to - from > width / 1.35) return null;
+    const at = Array.from({ length: to - from }, (_, i) => from + i), x = at.map((i) => times[i]);
+    const values = (name) => { const all = column(chart.candles[name]); return at.map((i) => (Number.isNaN(all[i]) ? null : all[i])); };
+    const open = values("open"), close = values("close"), volume = values("volume");
+    return [{
+      type: "candlestick", name: "Candle", x: x, open: open, high: values("high"), low: values("low"), close: close, line: { width: 1 },
+      increasing: { line: { color: color("$good") } }, decreasing: { line: { color: color("$bad") } }, hoverlabel: { split: false },
+    }, {
+      type: "bar", name: "Volume", x: x, y: volume, yaxis: "y2", hovertemplate: "%{y:,.4~s}", opacity: 0.35,
+      marker: { color: close.map((value, i) => color(value >= open[i] ? "$good" : "$bad")), line: { width: 0 } },
+    }];
   }
 
   const MOST_MARKS = 1200;
@@ -134,19 +153,36 @@
 
   function timeLayout(chart, range) {
     const unit = { percent: ".0%", money: ",.3~s", price: ",.6~g" }[chart.unit] || "";
+    const cross = { showspikes: true, spikemode: "across", spikesnap: "cursor", spikethickness: 1, spikedash: "dot", spikecolor: color("$faint") };
     return Object.assign(frame(), {
       // One left edge for all charts of a page, so that times stand under each other.
       hovermode: "x unified", margin: { l: 52, r: 8, t: 8, b: 8 },
-      xaxis: axis({ type: "date", range: range, showgrid: false, nticks: innerWidth < 600 ? 5 : 9 }),
-      yaxis: axis({ tickformat: unit, fixedrange: true, type: chart.log ? "log" : "linear", dtick: chart.log ? "D2" : undefined, nticks: 6, automargin: false, rangemode: chart.unit === "percent" ? "tozero" : "normal" }),
+      xaxis: axis({ type: "date", range: range, showgrid: false, nticks: innerWidth < 600 ? 5 : 9, rangeslider: { visible: false }, ...cross }),
+      yaxis2: { overlaying: "y", side: "right", visible: false, fixedrange: true, range: chart.candles ? [0, 5 * highest(chart, range)] : undefined },
+      yaxis: axis({ ...cross, tickformat: unit, fixedrange: true, type: chart.log ? "log" : "linear", dtick: chart.log ? "D2" : undefined, nticks: 6, automargin: false, rangemode: chart.unit === "percent" ? "tozero" : "normal" }),
     });
+  }
+
+  // The largest volume in view: its bars take the lowest fifth of the chart.
+  function highest(chart, range) {
+    const volume = column(chart.candles.volume);
+    let most = 1e-12;
+    for (let i = position(range[0]); i < Math.min(position(range[1]) + 1, times.length); i++) if (volume[i] > most) most = volume[i];
+    return most;
+  }
+
+  function rangeOf(group) {
+    if (!ranges.has(group)) {
+      const first = data.charts.find((chart) => chart.group === group);
+      ranges.set(group, first && times.length ? startOf(first) : [0, 0]);
+    }
+    return ranges.get(group);
   }
 
   function drawTime(chart, box) {
     if (!times.length) return;
-    const shared = Array.from(views.values()).find((v) => v.chart.group === chart.group);
-    const range = shared ? shared.range : startOf(chart);
-    views.set(chart.id, { chart: chart, box: box, range: range });
+    const range = rangeOf(chart.group);
+    views.set(chart.id, { chart: chart, box: box });
     Plotly.react(box, traces(chart, range, box.clientWidth), timeLayout(chart, range), CONFIG);
     if (box.dataset.bound) return;
     box.dataset.bound = "1";
@@ -162,14 +198,15 @@
   }
 
   function show(group, range, pressed) {
+    ranges.set(group, range);
     for (const view of views.values()) {
       if (view.chart.group !== group) continue;
-      view.range = range;
       Plotly.react(view.box, traces(view.chart, range, view.box.clientWidth), timeLayout(view.chart, range), CONFIG);
     }
     for (const button of document.querySelectorAll('[data-group="' + group + '"] button')) {
       button.setAttribute("aria-pressed", String(button.dataset.days === pressed));
     }
+    watchers.forEach((watch) => watch(group, range));
   }
 
   function drawFigure(chart, box) {
@@ -198,10 +235,18 @@
     for (const one of seen) {
       if (!one.isIntersecting) continue;
       watcher.unobserve(one.target);
-      draw(one.target);
+      waiting.push(one.target);
+      if (waiting.length === 1) setTimeout(drawNext);
     }
-  }, { rootMargin: "600px 0px" });
+  }, { rootMargin: "400px 0px" });
+  // One chart at a time, so that the page answers in between.
+  const waiting = [];
+  function drawNext() {
+    draw(waiting.shift());
+    if (waiting.length) setTimeout(drawNext);
+  }
   boxes.forEach((box) => watcher.observe(box));
   dark.addEventListener("change", () => views.forEach((view) => draw(view.box)));
+  window.forwardtraderCharts = { data: data, times: times, views: views, valuesOf: valuesOf, color: color, whole: whole, rangeOf: rangeOf, show: show, watch: (told) => watchers.push(told) };
   addEventListener("beforeprint", () => boxes.forEach((box) => { watcher.unobserve(box); draw(box); }));
 })();

@@ -12,11 +12,13 @@ from forwardtrader.core.clock import SystemClock
 from forwardtrader.live.preflight import checks
 from forwardtrader.live.preflight.checks import preflight
 from forwardtrader.live.request import read_request
+from forwardtrader.live.telegram import alerts
+from tests.live.telegram.bot_server import telegram
 
 
 def checked(folder: Path, *words: str) -> tuple[int, list[str]]:
     settings = (f"live.sessions_path={folder}", f"models.save_path={folder / 'models'}", "live.telegram=false")
-    request = read_request(["--sandbox", *words, *(word for setting in settings for word in ("--set", setting))])
+    request = read_request(["--sandbox", *(word for setting in settings for word in ("--set", setting)), *words])
     out = io.StringIO()
     return preflight(request, SystemClock(), Console(file=out, width=200)), out.getvalue().splitlines()
 
@@ -35,3 +37,34 @@ def test_what_is_missing_is_named_and_the_other_checks_go_on(tmp_path: Path, mon
     assert code == 2
     assert [line.split(":")[0] for line in lines if line.startswith("FAIL")] == ["FAIL  disk", "FAIL  Firestore"]
     assert "FIREBASE_CREDENTIALS_PATH" in next(line for line in lines if "FAIL  Firestore" in line)
+
+
+@pytest.mark.parametrize(
+    ("polls", "webhook", "says"),
+    [
+        ([], "", "ok    Telegram: @trader_bot may write to the chat, and nobody else receives with its token"),
+        ([409], "", "FAIL  Telegram: another process receives with this bot token"),
+        ([], "https://somewhere.example/x", "FAIL  Telegram: a webhook receives"),
+        ([401], "", "FAIL  Telegram: Telegram refuses the bot token"),
+    ],
+)
+def test_the_bot_is_asked_whether_it_may_write_and_is_alone(
+    polls: list[int], webhook: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with telegram() as bot:
+        bot.polls, bot.webhook = list(polls), webhook
+        bot.say("/kill")  # so that nothing is waited for; it is neither taken nor dropped
+        for name, value in (("TELEGRAM_BOT_TOKEN", "12:AAsecretsecret"), ("TELEGRAM_CHAT_ID", "42"), ("TELEGRAM_API", bot.url)):
+            monkeypatch.setenv(name, value)
+        code, lines = checked(tmp_path, "--set", "live.telegram=true")
+        assert len(bot.updates(0, 0)) == 1
+    assert any(line.startswith(says) for line in lines), lines
+    assert (code == 0) is says.startswith("ok") and "AAsecret" not in "".join(lines)
+
+
+def test_without_the_library_the_check_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "12:AAsecretsecret")
+    monkeypatch.setenv("TELEGRAM_CHAT_ID", "42")
+    monkeypatch.setattr(alerts, "find_spec", lambda _name: None)
+    code, lines = checked(tmp_path, "--set", "live.telegram=true")
+    assert code == 2 and any("pip install 'forwardtrader[telegram]'" in line for line in lines), lines

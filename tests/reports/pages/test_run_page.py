@@ -20,6 +20,7 @@ from forwardtrader.reports.pages.run_index import entries, render_run_index
 from forwardtrader.reports.pages.run_page import prepare_run_page, reason_for, render_run_page
 from forwardtrader.reports.pages.tearsheet import TearsheetProcess
 from forwardtrader.reports.sections.forecasts import AcrossSymbols
+from forwardtrader.reports.sections.gates import GateSection
 from tests.reports import simulated
 
 
@@ -33,10 +34,50 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> str:
     return rendered(tmp_path_factory.mktemp("full"), simulated.run(3000))
 
 
-def test_the_verdict_and_its_reasons_come_before_any_number(full: str) -> None:
-    order = ["No edge", "0.95 is needed after 17 trials", "look for a leak first", "Net return", "Account value"]
+def test_alarms_the_verdict_and_its_reasons_come_before_any_number(full: str) -> None:
+    order = ["look for a leak first", "No edge", "0.95 is needed after 17 trials", "Net return", "Account value"]
     places = [full.index(text, full.index("<h1>")) for text in order]
     assert places == sorted(places)
+
+
+def test_the_verdict_is_a_checklist_with_the_gate_that_decides_first(tmp_path: Path) -> None:
+    run = simulated.run(400)
+    gates = [
+        GateSection(asks="Enough data", passed=True, found="30,000 independent bars"),
+        GateSection(asks="Better than random entries", passed=False, found="the timing does not beat random entries"),
+        GateSection(asks="Earned by the forecasts", passed=None, found="whether the forecasts earned it is unknown"),
+    ]
+    reasons = ["the timing does not beat random entries", "BTC/USDT: funding was assumed"]
+    told = run.manifest.model_copy(update={"verdict_gates": gates, "verdict_reasons": reasons})
+    text = rendered(tmp_path, replace(run, manifest=told))
+    block = text[text.index('<ol class="gates">') : text.index("</ol>")]
+    places = [block.index(gate.asks) for gate in (gates[1], gates[0], gates[2])]
+    assert places == sorted(places)
+    assert [block.count(f'class="{kind}"') for kind in ("yes", "no", "open")] == [1, 1, 1]
+    assert block.count("decides") == 1 and "at random times" in block
+    assert "BTC/USDT: funding was assumed." in text  # what no gate tells is still told
+
+
+def test_candles_are_drawn_where_they_were_kept(tmp_path: Path) -> None:
+    run = simulated.run(400)
+    symbol, folder = run.symbols[0], tmp_path / "run"
+    artefacts.save(folder, run)
+    assert '"candles":null' in render_run_page(folder).read_text(encoding="utf-8")
+    market = simulated.candles(500)
+    artefacts.save_candles(folder, {symbol: market}, pd.DatetimeIndex(run.equity.index))
+    kept = artefacts.load_candles(folder)[symbol]
+    assert len(kept) == len(run.equity) and (kept["high"] >= kept["low"]).all()
+    assert f'"candle-volume:{symbol}"' in render_run_page(folder).read_text(encoding="utf-8")
+    with pytest.raises(RunUnreadable):
+        (folder / artefacts.CANDLES).write_bytes(b"PAR1 nothing")
+        render_run_page(folder)
+
+
+def test_every_round_trip_travels_with_the_page(full: str) -> None:
+    payload = json.loads(re.search(r'id="chart-data">(.*?)</script>', full, re.DOTALL)[1])  # type: ignore[index]
+    trips = payload["trips"]
+    assert len(trips["opened"]) == len(trips["gain"]) > 5
+    assert all(opened <= closed for opened, closed in zip(trips["opened"], trips["closed"], strict=True))
 
 
 PARTS = ["Buy and hold", "Volatility-targeted", "LightGBM, Huber", "[0.079, 0.103]", "Diebold-Mariano", "Break-even per side"]

@@ -1,0 +1,1 @@
+"""Telegram: alerts that are sent, and control commands that are received."""
