@@ -54,4 +54,5 @@ class MarkPrices:
 
 def _based(listing: Listing, bar: Candle) -> Candle:
     """The mark over a bar of which there is no series."""
-    return Candle(bar.start, *(listing.based(price) for price in (bar.open, bar.high, bar.low, bar.close)), Decimal(0))
+    low, high = listing.based(bar.low), listing.based(bar.high)
+    return Candle(bar.start, listing.based(bar.open), high, low, listing.based(bar.close), Decimal(0))
