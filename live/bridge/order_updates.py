@@ -37,6 +37,7 @@ from forwardtrader.live.execution.events import (
     Unresolved,
 )
 from forwardtrader.live.execution.reconciliation import effects_of
+from forwardtrader.live.venue.perpetuals import DELISTING
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.feed_context import attach, context_of
 from forwardtrader.strategies.orders.families import CAME_TO_NOTHING
@@ -121,6 +122,8 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
         broker.cash += float(event.payment.amount)
         broker.store.put_notification("funding", event.payment)
     elif isinstance(event, ClosedByVenue):
+        if event.kind == DELISTING:
+            broker.store.unsafe[event.execution.symbol] = "the venue has ended the symbol, and closed what was held of it"
         broker.store.put_notification(event.kind, event.execution)
     elif isinstance(event, RulesRead):
         for changed in update_rules(broker.store.datas, event.rules):

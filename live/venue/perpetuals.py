@@ -18,6 +18,7 @@ from forwardtrader.live.venue.trade_pages import cursor_in
 
 LIQUIDATION: Final = "liquidation"
 DELEVERAGING: Final = "deleveraging"
+DELISTING: Final = "delisting"
 _PAGE: Final = 100
 _MOST_PAGES: Final = 200
 _WEEK_MS: Final = 7 * 86_400_000
@@ -158,10 +159,16 @@ async def _binance_forced(client: CcxtClient, symbol: str) -> list[tuple[str, Cc
             info: Any = order.get("info")
             trades = await client.fetch_my_trades(symbol, None, _PAGE, {"orderId": str(info["orderId"])})
             found += [(name, trade) for trade in trades]
+    for ended in await client.fetch_orders(symbol, None, None, {}):  # the newest; in no list of what the venue closed
+        if str(ended.get("clientOrderId") or "").startswith(_SETTLED):
+            trades = await client.fetch_my_trades(symbol, None, _PAGE, {"orderId": str(ended.get("id"))})
+            found += [(DELISTING, trade) for trade in trades]
     return found
 
 
-_BYBIT_KINDS: Final = {"BustTrade": LIQUIDATION, "AdlTrade": DELEVERAGING}
+_BYBIT_KINDS: Final = {"BustTrade": LIQUIDATION, "AdlTrade": DELEVERAGING, "Delivery": DELISTING}
+_SETTLED: Final = "settlement_autoclose"
+_BINANCE_KINDS: Final = {"autoclose-": LIQUIDATION, "adl_autoclose": DELEVERAGING, _SETTLED: DELISTING}
 
 
 def _bybit_kind(trade: CcxtTrade) -> str:
@@ -172,18 +179,16 @@ def _bybit_kind(trade: CcxtTrade) -> str:
 def _binance_kind(trade: CcxtTrade) -> str:
     info: Any = trade.get("info")
     name = str(info.get("c") or "") if isinstance(info, Mapping) else ""
-    if name.startswith("autoclose-"):
-        return LIQUIDATION
-    return DELEVERAGING if name.startswith("adl_autoclose") else ""
+    return next((kind for start, kind in _BINANCE_KINDS.items() if name.startswith(start)), "")
 
 
 def _bybit_made(order: CcxtOrder) -> bool:
     info: Any = order.get("info")
-    return isinstance(info, Mapping) and str(info.get("createType", "")).startswith(("CreateByLiq", "CreateByAdl"))
+    return isinstance(info, Mapping) and str(info.get("createType", "")).startswith(("CreateByLiq", "CreateByAdl", "CreateBySettle"))
 
 
 def _binance_made(order: CcxtOrder) -> bool:
-    return str(order.get("clientOrderId") or "").startswith(("autoclose-", "adl_autoclose"))
+    return str(order.get("clientOrderId") or "").startswith(tuple(_BINANCE_KINDS))
 
 
 def _bybit_page(page: Sequence[CcxtFunding] | Sequence[CcxtTrade], _number: int) -> Mapping[str, object] | None:

@@ -19,8 +19,14 @@ INTERVALS: Final = {
 Payload = dict[str, Any]
 CREATED_BY: Final = {
     Origin.CLIENT: "CreateByUser", Origin.LIQUIDATION: "CreateByLiq", Origin.DELEVERAGING: "CreateByAdl_PassThrough",
+    Origin.DELISTING: "CreateBySettle",
 }  # fmt: skip
-EXECUTED_AS: Final = {Origin.CLIENT: "Trade", Origin.LIQUIDATION: "BustTrade", Origin.DELEVERAGING: "AdlTrade"}
+EXECUTED_AS: Final = {
+    Origin.CLIENT: "Trade",
+    Origin.LIQUIDATION: "BustTrade",
+    Origin.DELEVERAGING: "AdlTrade",
+    Origin.DELISTING: "Delivery",
+}
 
 
 def number(value: Decimal | None) -> str:

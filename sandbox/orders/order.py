@@ -33,6 +33,7 @@ class Origin(StrEnum):
     CLIENT = ""
     LIQUIDATION = "liquidation"
     DELEVERAGING = "deleveraging"
+    DELISTING = "delisting"
 
 
 class TimeInForce(StrEnum):

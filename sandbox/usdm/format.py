@@ -15,7 +15,7 @@ from forwardtrader.sandbox.usdm.params import POST_ONLY, TYPE_NAMES
 
 Payload = dict[str, Any]
 ALGO_IDS: Final = 1_000_000_000  # an algo id is that of the order behind it and so much more
-_FORCED: Final = {Origin.LIQUIDATION: "autoclose-", Origin.DELEVERAGING: "adl_autoclose-"}
+_FORCED: Final = {Origin.LIQUIDATION: "autoclose-", Origin.DELEVERAGING: "adl_autoclose-", Origin.DELISTING: "settlement_autoclose-"}
 
 
 def is_waiting(order: ExchangeOrder) -> bool:

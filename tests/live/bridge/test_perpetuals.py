@@ -129,6 +129,19 @@ def test_what_the_venue_closed_while_nobody_listened_is_found_at_the_start(venue
     assert cash_is_the_venues(venue, tmp_path)
 
 
+def test_a_position_in_a_symbol_that_is_delisted_is_booked_as_closed_and_not_opened_again(venue: SandboxHandle, tmp_path: Path) -> None:
+    def delist(strategy: Any) -> None:
+        venue.control("delist", symbol=PERPETUAL)
+        booked_as_forced(strategy)
+
+    strategy, broker = run(venue, tmp_path, {0: sell(0.1), 1: delist}, bars=2)
+    assert broker.getposition(strategy.data).size == 0
+    [forced] = [intent.client_id for intent, _ in Journal(tmp_path / "journal.db").intents() if intent.role == "forced"]
+    assert forced.startswith("delisting-") and not broker.halted
+    assert "has ended the symbol" in broker.store.unsafe[PERPETUAL]
+    assert cash_is_the_venues(venue, tmp_path)
+
+
 def test_a_liquidation_is_booked_and_halts_the_account(venue: SandboxHandle, tmp_path: Path) -> None:
     def crash(_strategy: Any) -> None:
         venue.arm("F38", bps=-4000.0, symbol=PERPETUAL, count=1)

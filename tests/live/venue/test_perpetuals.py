@@ -82,7 +82,8 @@ def test_weeks_without_a_question_are_asked_for_one_by_one() -> None:
     [
         ("bybit", {"execType": "BustTrade"}, "liquidation"), ("bybit", {"execType": "AdlTrade"}, "deleveraging"),
         ("bybit", {"execType": "Trade"}, ""), ("binance", {"c": "autoclose-1"}, "liquidation"),
-        ("binance", {"c": "adl_autoclose"}, "deleveraging"), ("binance", {"c": "ft-1"}, ""), ("binance", None, ""),
+        ("binance", {"c": "adl_autoclose"}, "deleveraging"), ("binance", {"c": "settlement_autoclose-1"}, "delisting"),
+        ("bybit", {"execType": "Delivery"}, "delisting"), ("binance", {"c": "ft-1"}, ""), ("binance", None, ""),
     ],
 )  # fmt: skip
 def test_the_venues_own_executions_are_known(venue: str, info: Any, kind: str) -> None:
