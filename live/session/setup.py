@@ -22,6 +22,7 @@ from forwardtrader.core.settings import LearningSettings, Settings, StrategySett
 from forwardtrader.core.types import DataKind, MarketRules
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.history.needs import History, load_history
+from forwardtrader.feeds.venues.contracts import refuse_unusual, require_one_account, settle_currency
 from forwardtrader.feeds.venues.exchange import require_known
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.live.execution.recovery.journal_file import open_journal
@@ -32,6 +33,7 @@ from forwardtrader.live.retraining.stock import WARM_UP
 from forwardtrader.live.session.candles import write_history
 from forwardtrader.live.session.sandbox_process import PracticeVenue, new_practice, practice_account
 from forwardtrader.live.venue.identity import AccountIdentity, require_same_account
+from forwardtrader.live.venue.perpetuals import require_traded
 from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.walk_forward import ANCHOR, lead_bars
 from forwardtrader.strategies.costs import maker_fee
@@ -80,6 +82,7 @@ def open_market(request: LiveRequest, last_bar: int | None, clock: Clock, *, for
         AccountTooSmall: the starting cash of the settings does not pay for the smallest order.
         TradingError: the history is incomplete.
     """
+    _require_tradable(request)
     plan = _read_plan(request, begun=last_bar is not None or _has_sent(request))
     forecasts = bool(plan.get(FORECASTS, True)) if plan else forecasts
     if request.sandbox:
@@ -95,6 +98,19 @@ def open_market(request: LiveRequest, last_bar: int | None, clock: Clock, *, for
         _require_cash(request, histories, first)
     _write_plan(request, first, forecasts)
     return _market(request, histories, first, clock, None, forecasts)
+
+
+def _require_tradable(request: LiveRequest) -> None:
+    """Refuse symbols that no account here trades, or not together, and perpetuals of a venue whose accounts are not known.
+
+    Raises:
+        UnknownSymbol, ConfigError: the line that says which, and what to take instead.
+    """
+    for symbol in request.symbols:
+        refuse_unusual(symbol)
+    require_one_account(request.symbols)
+    if request.mode == "live" and not request.sandbox and any(settle_currency(symbol) for symbol in request.symbols):
+        require_traded(request.settings.feeds.exchange)
 
 
 def _practice_market(request: LiveRequest, plan: Plan | None, last_bar: int | None, clock: Clock, forecasts: bool) -> SessionMarket:

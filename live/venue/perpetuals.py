@@ -98,9 +98,14 @@ def traits_of(client: CcxtClient) -> PerpetualTraits:
     Raises:
         ConfigError: perpetuals are not traded there.
     """
-    if client.id not in VENUES:
-        raise ConfigError(f"perpetuals are not traded at {client.id} yet; take --exchange {' or '.join(sorted(VENUES))}, or a spot symbol")
+    require_traded(client.id)
     return VENUES[client.id]
+
+
+def require_traded(exchange: str) -> None:
+    """Raise ConfigError for a venue whose perpetuals are not traded."""
+    if exchange not in VENUES:
+        raise ConfigError(f"perpetuals are not traded at {exchange} yet; take --exchange {' or '.join(sorted(VENUES))}, or a spot symbol")
 
 
 def require_plain_contracts(rules: Iterable[MarketRules]) -> None:
@@ -111,6 +116,20 @@ def require_plain_contracts(rules: Iterable[MarketRules]) -> None:
                 f"a contract of {rule.symbol} is {rule.contract_size:f} {rule.base} at this venue, where only contracts of one unit are "
                 f"traded; take another --exchange"
             )
+
+
+async def widest_gap(client: CcxtClient, symbols: Sequence[str], last: Callable[[str], float | None]) -> tuple[str, float] | None:
+    """The symbol whose mark is farthest off its last price, and by which share of that; None where no mark is known.
+
+    Raises what ccxt raises.
+    """
+    listed = await client.fetch_funding_rates(symbols)  # with the marks, in one answer
+    gaps = []
+    for symbol in symbols:
+        mark, price = (listed.get(symbol) or {}).get("markPrice"), last(symbol)
+        if mark and price:
+            gaps.append((symbol, float(mark) / price - 1.0))
+    return max(gaps, key=lambda found: abs(found[1]), default=None)
 
 
 async def _bybit_holdings(client: CcxtClient, settle: str) -> Holdings:

@@ -7,12 +7,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import backtrader as bt
 import pytest
 
 from forwardtrader.core.errors import ReconciliationFailed, StartRefused
 from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.sandbox.process import SandboxHandle
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from tests.live.books import require_agreement
 from tests.live.market import Script, play, practice, store_on
 from tests.live.recorded_session import wait_for
 
@@ -183,3 +186,25 @@ def cash_at(venue: SandboxHandle) -> float:
     state = venue.state()
     position, balance = state["positions"][PERPETUAL], state["accounts"]["main"]["USDT"]
     return float(balance["free"]) + float(balance["locked"]) - float(position["size"]) * float(position["entry"])
+
+
+def test_a_lost_journal_is_rebuilt_with_a_stop_that_waits_and_one_that_became_an_order(tmp_path: Path) -> None:
+    def stop(share: float) -> Act:
+        return lambda s: s.sell(size=0.01, exectype=bt.Order.Stop, price=round(s.data.close[0] * share, 2))
+
+    with practice(protocol="binance", symbols=[PERPETUAL], funding_bps=0, fee_asset="quote") as venue:
+        journal = open_journal(tmp_path / "j.db")
+        falls = lambda s: venue.control("price", price=str(round(s.data.close[0] * 0.9, 2)))  # noqa: E731
+        acts: dict[int, Act] = {0: buy(0.03), 1: stop(0.97), 2: falls, 3: stop(0.8)}
+        play(venue, store_on(venue, journal, run="one"), Script, 5, symbols=(PERPETUAL,), acts=acts)
+        recorded = {(e.symbol, e.trade_id) for e in journal.executions()}
+        journal.close()
+        for name in ("j.db", "j.db-wal", "j.db-shm", "j.intents"):
+            (tmp_path / name).unlink(missing_ok=True)
+        journal = open_journal(tmp_path / "j.db")
+        store = store_on(venue, journal, run="one")
+        store.recorded = recorded
+        run = play(venue, store, Script, 1, symbols=(PERPETUAL,))
+        require_agreement(venue, journal, run, prefix="one-")
+        assert run.position.size == pytest.approx(0.02)
+        assert [intent.request.stop_price is not None for intent, _ in journal.open_intents()] == [True]
