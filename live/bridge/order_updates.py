@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -49,6 +49,34 @@ _LOG: Final = log.logger("live")
 _FLOAT_NOISE: Final = 1e-9
 
 
+class FundingByBar:
+    """Funding of perpetuals in step with the bars, as in a backtest: each payment belongs to the bar that contains its settlement.
+
+    Args:
+        request: runs a request of the account.
+
+    Attributes:
+        coming: payments of bars that are still to come.
+        is_due: whether funding is to be read, once the orders of the newest bar have left.
+    """
+
+    def __init__(self, request: Callable[[Coroutine[object, object, None]], None]) -> None:
+        self._request = request
+        self.coming: deque[FundingPaid] = deque()
+        self.is_due = False
+
+    def turn(self, broker: CCXTBroker, *, is_idle: bool, is_present: bool) -> None:
+        """A turn of the broker: with a bar of the present, at which a position may be held, or, after that, an idle one."""
+        account = broker.store.account
+        if account is None or not account.trades_perpetuals:
+            return
+        if not is_idle:
+            self.is_due = is_present and any(broker.getposition(data).size for data in broker.store.datas)
+        elif self.is_due:
+            self.is_due = False
+            self._request(account.read_funding())
+
+
 def handle_events(broker: CCXTBroker) -> None:
     """Apply what the account reported. What concerns a feed without any bar yet waits for one: Backtrader could not date it. An order that
     was taken back ahead of its time limit is told of by the first bar beyond that, as in a backtest.
@@ -56,8 +84,8 @@ def handle_events(broker: CCXTBroker) -> None:
     Raises:
         StorageFull: the account cannot write its journal any more.
     """
-    waiting = deque([*broker.undated, *broker.ahead.values(), *broker.settling])
-    broker.undated, broker.settling = deque(), deque()
+    waiting = deque([*broker.undated, *broker.ahead.values(), *broker.funding.coming])
+    broker.undated, broker.funding.coming = deque(), deque()
     broker.ahead.clear()
     while waiting or broker.store.events:
         event = waiting.popleft() if waiting else broker.store.events.popleft()
@@ -66,7 +94,7 @@ def handle_events(broker: CCXTBroker) -> None:
         if (event.execution.symbol if isinstance(event, Filled) else order.data.symbol if order is not None else "") in undated:
             broker.undated.append(event)
         elif isinstance(event, FundingPaid) and not _is_due(broker, event):
-            broker.settling.append(event)
+            broker.funding.coming.append(event)
         elif isinstance(event, Ended) and order is not None and _is_ahead(broker, order):
             broker.ahead[order.ref] = event
         else:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
 from forwardtrader.core import log
 from forwardtrader.core.types import MarketRules
@@ -84,27 +84,40 @@ def _stands_still(intent: Intent) -> str:
     )
 
 
-def recover(
-    account: CcxtAccount, rules: Sequence[MarketRules], loop: VenueThread, was_recorded: Callable[[Execution], bool],
-    notify: Callable[[AccountEvent], None], *, sells_any_coins: bool, recorded_until: int | None = None,
-) -> Recovered:  # fmt: skip
+class Owner(Protocol):
+    """Whose account it is: what it has of it already, and where events go."""
+
+    @property
+    def loop(self) -> VenueThread: ...
+
+    @property
+    def was_recorded(self) -> Callable[[Execution], bool]:
+        """Whether it has an execution of the journal; the others are sent to `notify` again."""
+
+    @property
+    def recorded_until(self) -> int | None:
+        """The end (ms UTC) of the newest bar that it has: funding settled later is sent to `notify` again."""
+
+    def notify(self, event: AccountEvent) -> None:
+        """Receives the events of what happened meanwhile."""
+
+
+def recover(account: CcxtAccount, rules: Sequence[MarketRules], owner: Owner, *, sells_any_coins: bool) -> Recovered:
     """Reconcile journal and venue, and return the state of the account.
 
     Args:
-        was_recorded: whether the owner has an execution of the journal; the others are sent to `notify` again.
-        notify: receives the events of what happened meanwhile.
         sells_any_coins: whether coins are sold that our orders did not buy.
-        recorded_until: the end (ms UTC) of the newest bar that the owner has; funding settled later is sent to `notify` again.
 
     Raises:
         ReconciliationFailed: coins that our orders bought are gone, more were sold than bought, or an order stays unresolved.
         VenueUnreachable, VenueRefused: the venue does not answer, or refuses.
     """
     journal = account.journal
-    paid = {p.id for p in journal.payments() if recorded_until is None or p.at < recorded_until}
+    loop, notify, until = owner.loop, owner.notify, owner.recorded_until
+    paid = {p.id for p in journal.payments() if until is None or p.at < until}
     booked = journal.executions()
-    known = [e for e in booked if was_recorded(e)]
-    unrecorded = [e for e in booked if not was_recorded(e)]
+    known = [e for e in booked if owner.was_recorded(e)]
+    unrecorded = [e for e in booked if not owner.was_recorded(e)]
     intents = _unfinished(journal, unrecorded)
     for event in _again(journal, unrecorded):
         notify(event)

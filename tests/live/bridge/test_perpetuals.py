@@ -171,7 +171,7 @@ def test_funding_of_a_bar_that_is_still_to_come_is_booked_with_that_bar_also_aft
     strategy, broker = run(venue, tmp_path, {0: sell(0.1)}, bars=3)
     ends = round(epoch_seconds(strategy.data.datetime[0]) * 1000) + 3_600_000
     ahead = [payment for payment in Journal(tmp_path / "journal.db").payments() if payment.at >= ends]
-    assert [event.payment for event in broker.settling] == ahead and len(ahead) == 1
+    assert [event.payment for event in broker.funding.coming] == ahead and len(ahead) == 1
     assert broker.getcash() + float(ahead[0].amount) == pytest.approx(cash_at(venue), abs=0.005)
     store = store_on(venue, tmp_path / "journal.db")
     store.recorded_until = ends
