@@ -3,7 +3,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-.PHONY: backtest test lint types bench soak simulate simulate-defects simulate-faults emulator paper lock audit clean
+.PHONY: backtest test lint types bench soak simulate simulate-defects simulate-faults emulator firestore-soak paper lock audit clean
 
 backtest: $(READY)
 	$(RUN) run_backtest.py --from 2022-01-01
@@ -47,7 +47,12 @@ simulate-faults: $(READY)
 # The mirror against a Firestore emulator: Google's own where the Cloud SDK has it (needs java), else this one (needs node).
 emulator: $(READY)
 	npm install --silent --no-audit --no-fund --prefix var/emulator @firestore-emulator/server
-	$(RUN) -m pytest -q -m slow tests/live/output/test_firestore.py
+	$(RUN) -m pytest -q -m "slow or not slow" tests/live/output/test_firestore.py tests/live/output/test_firestore_rules.py \
+		tests/live/mirror/test_identical_trading.py tests/live/preflight/test_takeover.py
+
+# A hundred thousand documents through restarts and kills: FIRESTORE_EVENTS and FIRESTORE_FAULTS make it shorter.
+firestore-soak: $(READY)
+	$(RUN) -m pytest -q -m slow tests/live/mirror/test_no_loss.py
 
 paper: $(READY)
 	$(RUN) run_live.py --paper --sandbox

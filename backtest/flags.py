@@ -109,8 +109,9 @@ def _add_what_to_trade(p: FlagParser) -> None:
     what.add_argument("--tz", metavar="ZONE", help=ZONE_HELP)
     what.add_argument("--stamped", choices=("open", "end"), help=STAMPED_HELP)
     what.add_argument(
-        "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
-        help="facts from outside, used from when they became known; add column=, known_after=1d, max_age=3d where they are not clear",
+        "--factor", action="append", default=[], metavar="[NAME=]FILE|KIND[,...]",
+        help="facts from outside, used from when they became known: a file, with column=, known_after=1d, max_age=3d where they are not "
+        "clear, or a kind that is fetched: funding, open_interest, taker_volume, fear_greed, ... (docs/factors.md)",
     )  # fmt: skip
     what.add_argument("--source", choices=["auto", "store", "download", "sample"], help="where candles come from (default: auto)")
 

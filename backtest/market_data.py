@@ -19,6 +19,7 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
+from forwardtrader.feeds.fetching.history import complete
 from forwardtrader.feeds.history.needs import History, load_history
 from forwardtrader.feeds.history.perpetual_facts import NO_FILES
 from forwardtrader.feeds.universe import TopByVolume, members_between, parse_universe, read_universe, top_by_volume
@@ -44,7 +45,7 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
     """
     feeds = request.settings.feeds
     require_one_account(feeds.symbols)
-    book = FactorBook(feeds.factors, Timeframe.parse(feeds.timeframe))
+    book = FactorBook(feeds.located_factors, Timeframe.parse(feeds.timeframe))
     universe = parse_universe(feeds.universe) if feeds.universe else None
     markets = _ranked(request, clock, universe.count) if isinstance(universe, TopByVolume) else _listed(request, clock, universe)
     for symbol, history in markets.items():
@@ -56,7 +57,12 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
     volumes = {symbol: history.candles["volume"].to_numpy(dtype=np.float64) for symbol, history in markets.items()}
     if objection := volume_objection(request.settings.strategies, volumes):
         raise InvalidSetting(objection)
-    return {symbol: with_factors(history, book, request.first) for symbol, history in markets.items()}
+    first_bar = min(history.candles.index[0] for history in markets.values()).to_pydatetime()
+    failed = complete(feeds, first_bar, request.last, clock)
+    return {
+        symbol: with_factors(replace(history, notes=(*history.notes, *(failed if n == 0 else ()))), book, request.first)
+        for n, (symbol, history) in enumerate(markets.items())
+    }
 
 
 def _listed(request: BacktestRequest, clock: Clock, file: Path | None) -> dict[str, History]:

@@ -118,7 +118,7 @@ def _factors(request: BacktestRequest, histories: Sequence[History]) -> dict[str
     candles, timeframe = histories[0].candles, histories[0].timeframe
     index = pd.DatetimeIndex(candles.index)
     told = {}
-    for factor in FactorBook(request.settings.feeds.factors, timeframe).factors():
+    for factor in FactorBook(request.settings.feeds.located_factors, timeframe).factors():
         seen = pd.DatetimeIndex(join_as_of(index, timeframe, factor.source)["known_at"]).dropna().unique()
         told[factor.name] = FactorData(
             file=factor.file,
@@ -183,7 +183,7 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     strategies = {key: value for key, value in tree["strategies"].items() if key not in _LATER or value != _LATER[key]}
     # Only where it is used, so that earlier trials of the same settings stay the same trials.
     learning = {} if request.settings.learning == LearningSettings() else {"learning": tree["learning"]}
-    named = [Path(factor.file).name for factor in request.settings.feeds.factors]
+    named = [Path(factor.file).name or factor.title for factor in request.settings.feeds.factors]
     factors = {"factors": named} if named else {}
     resample = {"resample": tree["feeds"]["resample"]} if request.settings.feeds.resample else {}
     universe = _universe(request)

@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.core import fingerprint
-from forwardtrader.core.settings import FactorSettings, ModelSettings
+from forwardtrader.core.rooms.factor import FactorSettings
+from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import OHLCV, Timeframe
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.history.sample_market import sample_candles

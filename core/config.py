@@ -157,7 +157,7 @@ def _reject_unknown(tree: Mapping[str, Any]) -> None:
             raise InvalidSetting(f"{room}: must be a mapping of settings")
         for key in branch:
             if key not in rooms[room]:
-                raise UnknownSetting(f"{room}.{key}: no such setting{nearest(str(key), rooms[room])}")
+                raise UnknownSetting(f"{room}.{key}: no such setting{nearest(str(key), rooms[room], before=f'{room}.')}")
 
 
 def _translated(error: ValidationError) -> InvalidSetting:

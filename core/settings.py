@@ -5,53 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
-from forwardtrader.core.types import Timeframe, parse_span
-
-
-def _read_span(value: object) -> object:
-    return parse_span(value) if isinstance(value, str) else value
-
-
-def _write_span(value: timedelta) -> str:
-    seconds = int(value.total_seconds())
-    for unit, size in (("d", 86400), ("h", 3600)):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds // 60}m"
-
-
-Span = Annotated[timedelta, BeforeValidator(_read_span), PlainSerializer(_write_span)]
-OptionalSpan = Annotated[
-    timedelta | None, BeforeValidator(_read_span), PlainSerializer(lambda value: None if value is None else _write_span(value))
-]
-
+from forwardtrader.core.rooms.factor import FactorSettings, located, read_entry
+from forwardtrader.core.rooms.room import OptionalSpan, Room, Span
+from forwardtrader.core.types import Timeframe
 
 Action = Literal["reduce", "halt", "flatten"]
-
-
-class Room(BaseModel):
-    """The manners of every settings class: frozen, closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class FactorSettings(Room):
-    """A file of facts from outside the market. What is left out is known of files of a known form (`feeds.factors.files`).
-
-    `known_after` is how long after its time stamp a value became known; one older than `max_age` counts as not known.
-    """
-
-    file: str = Field(description="CSV, plain or gzipped, with a column of times")
-    name: str = Field(default="", pattern="^[a-z0-9_]*$", description="lower-case letters, digits and _")
-    column: str = Field(default="", description="the column of values")
-    known_after: OptionalSpan = None
-    max_age: OptionalSpan = None
-
-
-def _read_file(value: object) -> object:
-    return {"file": value} if isinstance(value, str) else value
 
 
 class FeedSettings(Room):
@@ -100,9 +60,10 @@ class FeedSettings(Room):
         default=1.0, ge=-100, le=100, description="paid by longs to shorts each eight hours where the funding of a perpetual is not known"
     )
     sample_seed: int = Field(default=0, description="which simulated market the sample is")
-    factors: tuple[Annotated[FactorSettings, BeforeValidator(_read_file)], ...] = Field(
-        default=(), description="facts from outside: a list of file, name, column, known_after, max_age"
+    factors: tuple[Annotated[FactorSettings, BeforeValidator(read_entry)], ...] = Field(
+        default=(), description="facts from outside the candles, by kind; docs/factors.md has what an entry may say"
     )
+    factor_path: str = Field(default="var/factors", description="where facts that are fetched are recorded")
 
     @model_validator(mode="after")
     def _bars_can_be_joined(self) -> FeedSettings:
@@ -113,6 +74,14 @@ class FeedSettings(Room):
             if length <= step or length % step:
                 raise ValueError(f"bars of {self.timeframe} cannot be joined to bars of {text}; choose a multiple of {self.timeframe}")
         return self
+
+    @property
+    def located_factors(self) -> tuple[FactorSettings, ...]:
+        """The factors with the files that they are read from: their own, or their records."""
+        return located(
+            self.factors, root=self.factor_path, exchange=self.exchange, exchange_url=self.exchange_url, symbol=self.symbols[0],
+            seconds=Timeframe.parse(self.timeframe).seconds,
+        )  # fmt: skip
 
 
 class ModelSettings(Room):
@@ -293,10 +262,15 @@ class LiveSettings(Room):
     """The live session: its files, notifications, and when it stops."""
 
     sessions_path: str = Field(default="var/sessions", description="where sessions are kept")
-    state_path: str = Field(default="var/state.db", description="the database of orders and state")
+    state_path: str = Field(default="var/state.db", description="the database of what is mirrored, and of what the mirror lacks")
     poll_seconds: float = Field(default=30.0, gt=0, description="base wait between polls where there is no socket")
     stale_after_bars: float = Field(default=2.0, gt=0, description="bars without an update after which a feed counts as stale")
     firestore_project: str = Field(default="", description="mirror state and audit there; empty for none")
+    firestore_writes_per_day: int = Field(default=20_000, ge=0, description="what is beyond waits for the next day; 0 for no limit")
+    firestore_lag_s: float = Field(default=300.0, gt=0, description="seconds that a document may wait for Firestore before an alert")
+    firestore_outage: Literal["trade", "hold"] = Field(
+        default="trade", description="where Firestore does not answer: trade on and alert, or no start and no new exposure without a lease"
+    )
     telegram: bool = Field(default=True, description="send alerts where a token is set")
     telegram_commands: bool = Field(default=True, description="obey commands from the configured chat; one session for each bot")
     start_patience_s: float = Field(default=30.0, ge=0, description="how long a venue that cannot be reached is tried at the start")

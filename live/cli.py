@@ -54,6 +54,16 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
         from forwardtrader.live.preflight.checks import preflight
 
         return preflight(request, clock, console)
+    if given.sync_firestore:
+        from forwardtrader.live.preflight.shared_state import synchronised
+
+        for line in synchronised(request, clock):
+            console.print(line, soft_wrap=True, markup=False)
+        return 0
+    if given.from_firestore:
+        from forwardtrader.live.preflight.takeover import take_over
+
+        request = take_over(request, clock, lambda line: console.print(line, soft_wrap=True, markup=False))
     if request.mode == "live" and not request.sandbox:
         from forwardtrader.live.venue.keys import api_keys
 

@@ -36,8 +36,8 @@ def parser() -> FlagParser:
     what.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of --strategy; repeatable")
     what.add_argument("--forecaster", metavar="NAME|MODULE:CLASS", help="what forecasts: lstm (default), or as for run_backtest.py")
     what.add_argument(
-        "--factor", action="append", default=[], metavar="[NAME=]FILE[,...]",
-        help="external data, as for run_backtest.py; the file is read again whenever it grows",
+        "--factor", action="append", default=[], metavar="[NAME=]FILE|KIND[,...]",
+        help="external data, as for run_backtest.py; a file is read again whenever it grows, a source is asked while the session runs",
     )  # fmt: skip
     _add_practice(p)
     session = p.add_argument_group("session")
@@ -45,6 +45,7 @@ def parser() -> FlagParser:
     session.add_argument("--bars", type=int, default=0, metavar="N", help="stop after N live bars")
     session.add_argument("--until", metavar="TIME", help="stop at this time, UTC")
     session.add_argument("--check", action="store_true", help="preflight check of keys, data, models and alerts; nothing is traded")
+    _add_firestore(p)
     running = p.add_argument_group("control of the running session")
     for verb, purpose in (
         ("status", "show it"), ("pause", "no new positions"), ("resume", "positions again"),
@@ -57,6 +58,14 @@ def parser() -> FlagParser:
     output.add_argument("--set", action="append", default=[], metavar="room.key=value", help="any one setting; repeatable")
     output.add_argument("--quiet", action="store_true", help="no terminal view")
     return p
+
+
+def _add_firestore(p: FlagParser) -> None:
+    shared = p.add_argument_group("Firestore")
+    shared.add_argument(
+        "--from-firestore", action="store_true", help="go on with a session of another machine: wait for its lease, restore it, then trade"
+    )
+    shared.add_argument("--sync-firestore", action="store_true", help="make the mirror of --session equal to its files; says what differed")
 
 
 def _add_practice(p: FlagParser) -> None:

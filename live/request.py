@@ -84,9 +84,10 @@ def request_of(given: argparse.Namespace, argv: Sequence[str]) -> LiveRequest:
         raise ConfigError("feeds.universe is for backtests; a session trades what --symbol names: add --set feeds.universe=''")
     if given.bars < 0:
         raise InvalidSetting(f"--bars {given.bars}: give a number of bars, or leave it out to go on until stopped")
+    name = _controlled(given, verb, settings) if controls and not given.session else _name(given, mode)
     return LiveRequest(
-        settings=settings,
-        name=_controlled(given, verb, settings) if controls and not given.session else _name(given, mode),
+        settings=_with_own_records(settings, name) if given.sandbox else settings,
+        name=name,
         mode=mode,
         confirmed=given.yes_real_money,
         sandbox=given.sandbox,
@@ -102,6 +103,12 @@ def request_of(given: argparse.Namespace, argv: Sequence[str]) -> LiveRequest:
         quiet=given.quiet,
         command="python run_live.py " + " ".join(argv),
     )
+
+
+def _with_own_records(settings: Settings, name: str) -> Settings:
+    """What a practice exchange says is no venue's history: it is recorded in the session's folder."""
+    folder = Path(settings.live.sessions_path) / name / "factors"
+    return settings.model_copy(update={"feeds": settings.feeds.model_copy(update={"factor_path": str(folder)})})
 
 
 def _overrides(given: argparse.Namespace) -> dict[str, Any]:

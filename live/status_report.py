@@ -10,6 +10,7 @@ from typing import Any
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import ConfigError
+from forwardtrader.live.mirror.mirror_status import mirror_status
 from forwardtrader.live.monitoring.standing import SessionReport, Standing, report_on
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.reports.pages.formats import came_to_nothing, limits
@@ -30,13 +31,19 @@ def status_lines(request: LiveRequest, clock: Clock) -> list[str]:
     lines.append(f"equity {equity}, {held}, {len(report.resting)} orders at the venue")
     limited = [] if report.status is None or report.status.limits is None else [limits(report.status.limits)]
     refused = [] if report.status is None else came_to_nothing(report.status.refused)
-    return [log.redact(line) for line in [*lines, *limited, *refused, *_models(report)]]
+    mirror = mirror_status(request.settings.live, clock)
+    mirrored = [] if mirror is None else [mirror.text]
+    return [log.redact(line) for line in [*lines, *limited, *refused, *mirrored, *_models(report)]]
 
 
 def status_json(request: LiveRequest, clock: Clock) -> str:
     """The same as one JSON object. Raises as `status_lines`."""
     report = _report(request, clock)
-    tree: dict[str, Any] = asdict(report) | {"status": None if report.status is None else report.status.model_dump(mode="json")}
+    mirror = mirror_status(request.settings.live, clock)
+    tree: dict[str, Any] = asdict(report) | {
+        "status": None if report.status is None else report.status.model_dump(mode="json"),
+        "mirror": None if mirror is None else asdict(mirror),
+    }
     return json.dumps(log.redacted(tree), default=_plain, indent=1)
 
 

@@ -20,7 +20,7 @@ ADVICE = {
     ),
     "UnknownSetting": Advice(
         "Take the name that is suggested, or look it up in [config.yaml](../config.yaml). A setting is always written `room.key`.",
-        ("models.unit: no such setting; did you mean 'units'?",),
+        ("models.unit: no such setting; did you mean 'models.units'?",),
     ),
     "InvalidSetting": Advice(
         "Give a value of the kind and range that the line names; config.yaml says both beside the setting.",

@@ -31,13 +31,13 @@ LAYERS: dict[str, str] = {
         command
         log settings_file
         redaction settings
-        credentials
+        credentials rooms
         atomic environment retry types
         clock errors fingerprint p_values threads
     """,
     "feeds": """
         history live
-        perpetuals
+        fetching perpetuals
         backtrader_data files venues
         candles
         factors flags longer_bars universe
@@ -83,7 +83,7 @@ LAYERS: dict[str, str] = {
         telegram
         status_report
         monitoring
-        bridge
+        bridge mirror
         execution output request retraining
         venue
         heartbeat mailbox

@@ -193,3 +193,12 @@ def test_the_steps_of_the_image_make_a_program_that_starts(tmp_path: Path) -> No
             subprocess.run(["bash", "-o", "pipefail", "-ec", command], cwd=app, check=True)
     for words in (["--help"], [*json.loads(arguments("CMD")[0]), "--bars", "2", "--speed", "lockstep", "--quiet"], ["status", "--json"]):
         subprocess.run([app / ".venv/bin/forwardtrader", *words], cwd=app, env={"PATH": "/usr/bin:/bin"}, check=True)
+
+
+def test_what_firebase_deploys_is_there_and_its_indexes_are_of_collections_that_are_written() -> None:
+    named = json.loads((DEPLOY / "firebase.json").read_text())["firestore"]
+    assert "allow read, write: if false;" in (DEPLOY / named["rules"]).read_text()
+    indexes = json.loads((DEPLOY / named["indexes"]).read_text())
+    written = {"trading_logs", "orders", "executions", "payments", "fills", "commands", "errors", "positions", "promotions", "state"}
+    groups = {each["collectionGroup"] for each in (*indexes["indexes"], *indexes["fieldOverrides"])}
+    assert groups <= written | {"settings", "risk_states"}

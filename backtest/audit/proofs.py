@@ -79,7 +79,7 @@ def audit(request: BacktestRequest, markets: Mapping[str, History], announce: Ca
     if request.settings.feeds.factors:
         one = next(iter(markets.values()))
         announce("publication of the factors")
-        yield from factor_proofs(FactorBook(request.settings.feeds.factors, one.timeframe), one.candles, one.timeframe)
+        yield from factor_proofs(FactorBook(request.settings.feeds.located_factors, one.timeframe), one.candles, one.timeframe)
     with TemporaryDirectory(prefix="audit-", ignore_cleanup_errors=True) as folder:
         bench = _Bench(request, markets, Path(folder))
         announce("forecasts, orders and fills without the later bars")
@@ -169,7 +169,7 @@ class _Bench:
     def truncated(self, whole: AuditOutcome, ago: timedelta) -> Proof:
         """Cut every bar, and every fact published, from `ago` before the end; train and trade again, and compare all that came before."""
         last = self.end - ago
-        then = FactorBook(self.request.settings.feeds.factors, next(iter(self.markets.values())).timeframe).as_of(last)
+        then = FactorBook(self.request.settings.feeds.located_factors, next(iter(self.markets.values())).timeframe).as_of(last)
         part = self.run(PIPELINE_SPAN, lambda bars: then.beside(bars.loc[bars.index < pd.Timestamp(last)]), last=last)
         return self._compared(
             "truncation", whole, part, pd.Timestamp(last) - self.bar, f"with the bars from {last:%Y-%m-%d %H:%M} cut away"

@@ -40,7 +40,7 @@ def with_project(parser: FlagParser) -> FlagParser:
     return parser
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or nothing where no known word is close."""
+def nearest(word: str, known: Iterable[str], *, before: str = "") -> str:
+    """`; did you mean 'x'?`, or nothing where no known word is close; `before` is put in front of the word, as one has to type it."""
     match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {match[0]!r}?" if match else ""
+    return f"; did you mean {before + match[0]!r}?" if match else ""

@@ -8,9 +8,9 @@ nothing unusual.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -18,16 +18,30 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.types import Timeframe
-from forwardtrader.feeds.factors.files import distinct, observations_of, read_table, reading_of, soonest_known, usual_name
-from forwardtrader.feeds.factors.series import NEVER, FactorSource, FactorTable, Known, closes
+from forwardtrader.feeds.factors.calendar import announced, approach
+from forwardtrader.feeds.factors.files import (
+    KNOWN_AT,
+    TIMES,
+    USUAL_AGE,
+    distinct,
+    observations_of,
+    read_table,
+    reading_of,
+    soonest_known,
+    times_of,
+    usual_name,
+)
+from forwardtrader.feeds.factors.kinds import delay_of, kind_of
+from forwardtrader.feeds.factors.record import FactorRecord, read_record
+from forwardtrader.feeds.factors.series import NEVER, FactorSource, FactorTable, Known, closes, ordered
 
 PREFIX: Final = "factor_"
 _FOR_EVER: Final = timedelta(days=100_000)  # nanoseconds reach no further than three times as long
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Factor:
     """One factor: its observations, their maximum age, and what reports state about it. `soonest` as `factor_files.soonest_known`."""
 
@@ -63,6 +77,7 @@ class FactorBook:
         self._timeframe = timeframe
         self._until = until
         self._read: dict[str, tuple[tuple[int, int], Factor]] = {}
+        self._record = cache(lambda file: FactorRecord(Path(file)))
         distinct(factor.name for factor in self.factors())
 
     def __bool__(self) -> bool:
@@ -75,6 +90,17 @@ class FactorBook:
     def factors(self) -> list[Factor]:
         """Every factor, read anew where its file changed."""
         return [self._factor(settings) for settings in self._settings]
+
+    def seal(self, index: pd.DatetimeIndex) -> None:
+        """The newest of these bars is about to be joined: whatever is recorded from now on counts as known after its close.
+
+        Raises:
+            StoreDamaged, OSError: a record cannot be held; its bars are joined all the same.
+        """
+        moment = (index[-1] + self._timeframe.delta).to_pydatetime()
+        for settings in self._settings:
+            if settings.is_fetched:
+                self._record(settings.file).seal(moment)
 
     def columns(self, index: pd.DatetimeIndex) -> pd.DataFrame:
         """One column `factor_<name>` each on `index` (bar-open times, UTC): the value known at the bar's close, NaN where none is."""
@@ -107,23 +133,59 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def read_factor(settings: FactorSettings, until: datetime | None = None) -> Factor:
-    """Read one file, all of it or what was known by `until`. Raises as `FactorBook`."""
+    """Read one file or record, all of it or what was known by `until`. Raises as `FactorBook`."""
+    factor = _of_calendar(settings) if settings.kind == "calendar" else _of_record(settings) if settings.is_fetched else _of_file(settings)
+    if until is None:
+        return factor
+    seen = factor.source.observations()
+    return replace(factor, source=FactorTable(factor.name, seen.loc[seen["known_at"] <= pd.Timestamp(until)]))
+
+
+def _of_file(settings: FactorSettings) -> Factor:
     path = Path(settings.file)
     table = read_table(path)
     reading, name = reading_of(settings, table), usual_name(settings, list(table.columns))
     seen = observations_of(settings, table, reading, name)
-    spacing = pd.Timedelta(seen["describes"].diff().median()) if len(seen) > 1 else pd.Timedelta(0)
-    if until is not None:
-        seen = seen.loc[seen["known_at"] <= pd.Timestamp(until)]
     return Factor(
         source=FactorTable(name, seen),
         max_age=reading.max_age,
         file=path.name,
         column=reading.column,
         known_after="known_at" if reading.known_after is None else str(reading.known_after),
-        spacing=spacing.to_pytimedelta(),
+        spacing=_spacing(seen),
         soonest=soonest_known(table),
     )
+
+
+def _of_record(settings: FactorSettings) -> Factor:
+    """What was fetched so far, be it nothing; values count as known when they were recorded, and no sooner than their kind is published."""
+    kind, delay, table = kind_of(settings), delay_of(settings), read_record(Path(settings.file))
+    known = table["known_at"].where(table["known_at"] >= table["timestamp"] + delay, table["timestamp"] + delay)
+    seen = ordered(pd.DataFrame({"describes": table["timestamp"], "known_at": known, "value": table["value"]}), settings.title)
+    return Factor(
+        source=FactorTable(settings.title, seen),
+        max_age=settings.max_age or kind.max_age,
+        file=f"{settings.kind} {settings.exchange} {settings.symbol}".strip(),
+        column="value",
+        known_after=str(delay),
+        spacing=_spacing(seen),
+        soonest=kind.soonest,
+    )
+
+
+def _of_calendar(settings: FactorSettings) -> Factor:
+    path = Path(settings.file)
+    table = read_table(path)
+    events = times_of(settings, table[TIMES[0]])
+    known = times_of(settings, table[KNOWN_AT]) if KNOWN_AT in table.columns else None
+    name = settings.name or "calendar"
+    seen = approach(pd.DatetimeIndex(events).as_unit("ns").asi8, announced(settings, events, known), name)
+    age = settings.max_age or USUAL_AGE
+    return Factor(FactorTable(name, seen), age, path.name, "hours until the next event", "announced", timedelta(hours=1))
+
+
+def _spacing(seen: pd.DataFrame) -> timedelta:
+    return pd.Timedelta(seen["describes"].diff().median()).to_pytimedelta() if len(seen) > 1 else timedelta(0)
 
 
 def joined(index: pd.DatetimeIndex, timeframe: Timeframe, factor: Factor) -> NDArray[np.float64]:

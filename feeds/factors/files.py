@@ -23,13 +23,14 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from forwardtrader.core.command.flags import nearest
 from forwardtrader.core.command.project import typed_path
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
-from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings, read_entry
 from forwardtrader.core.types import parse_span
-from forwardtrader.feeds.bounds import USUAL_MB, text_file
+from forwardtrader.feeds.bounds import USUAL_MB, read_parquet, text_file
 from forwardtrader.feeds.factors.series import ordered
 
 TIMES: Final = ("timestamp", "date", "time", "datetime")
@@ -37,7 +38,8 @@ KNOWN_AT: Final = "known_at"
 DAY: Final = timedelta(days=1)
 USUAL_AGE: Final = timedelta(days=3)
 _PRICES: Final = {"open", "high", "low", "close"}
-_OPTIONS: Final = ("name", "column", "known_after", "max_age")
+_SPANS: Final = ("known_after", "max_age", "known_before", "every")
+_OPTIONS: Final = ("name", "column", "kind", "exchange", "symbol", *_SPANS)
 
 
 @dataclass(frozen=True)
@@ -50,24 +52,33 @@ class Reading:
 
 
 def parse_factor(text: str) -> FactorSettings:
-    """Read `[NAME=]FILE[,column=...][,known_after=1d][,max_age=3d]`, as `--factor` takes it.
+    """Read `[NAME=]FILE[,column=...][,known_after=1d][,max_age=3d]`, as `--factor` takes it; a kind may stand for the file.
 
     Raises:
         InvalidSetting: an unknown option, or an invalid span or name.
     """
     first, *rest = text.split(",")
     name, sign, file = first.rpartition("=")
-    given: dict[str, Any] = {"file": str(typed_path(file)) if file else "", "name": name if sign else ""}
+    given: dict[str, Any] = {"name": name if sign else "", **_file_or_kind(file)}
     for part in rest:
         option, sign, value = (piece.strip() for piece in part.partition("="))
         if not sign or option not in _OPTIONS:
             raise InvalidSetting(f"--factor {text}: {part!r} is not one of {', '.join(_OPTIONS)}{nearest(option, _OPTIONS)}")
-        given[option] = parse_span(value) if option in ("known_after", "max_age") else value
+        given[option] = parse_span(value) if option in _SPANS else value
     if not file:
         raise InvalidSetting(f"--factor {text!r}: name a file, as in --factor funding.csv")
     if not re.fullmatch(r"[a-z0-9_]*", str(given.get("name", ""))):
         raise InvalidSetting(f"--factor {text}: a name has lower-case letters, digits and _ only")
-    return FactorSettings.model_validate(given)
+    try:
+        return FactorSettings.model_validate(given)
+    except ValidationError as error:
+        raise InvalidSetting(f"--factor {text}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+
+
+def _file_or_kind(text: str) -> dict[str, str]:
+    said = read_entry(text)
+    assert isinstance(said, dict)
+    return said if "kind" in said else {"file": str(typed_path(text)) if text else ""}
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -77,7 +88,7 @@ def read_table(path: Path) -> pd.DataFrame:
         CandleFileInvalid: it is missing, empty, damaged or too large, or has no column of times.
     """
     try:
-        table = pd.read_csv(text_file(path, USUAL_MB))
+        table = _parquet(path) if path.is_file() and _is_parquet(path) else pd.read_csv(text_file(path, USUAL_MB))
     except (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise CandleFileInvalid(f"{path}: missing, empty or cut short; get the file again") from error
     table.columns = pd.Index([str(name).strip().lower() for name in table.columns])
@@ -85,6 +96,20 @@ def read_table(path: Path) -> pd.DataFrame:
     if stamps is None:
         raise CandleFileInvalid(f"{path}: a factor needs a column 'timestamp'; found are {', '.join(table.columns)}")
     return table.rename(columns={stamps: TIMES[0]})
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    import pyarrow as pa
+
+    try:
+        return read_parquet(path, lambda _name: True, USUAL_MB).to_pandas().reset_index()
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from error
 
 
 def usual_name(settings: FactorSettings, columns: Sequence[str]) -> str:
@@ -133,8 +158,8 @@ def observations_of(settings: FactorSettings, table: pd.DataFrame, reading: Read
         CandleFileInvalid: a time or a value that cannot be read; the message names the line.
         FactorNotYetPublished: a value would be known before its time.
     """
-    describes = _times(settings, table[TIMES[0]])
-    known_at = _times(settings, table[KNOWN_AT]) if reading.known_after is None else describes + reading.known_after
+    describes = times_of(settings, table[TIMES[0]])
+    known_at = times_of(settings, table[KNOWN_AT]) if reading.known_after is None else describes + reading.known_after
     values = pd.to_numeric(table[reading.column], errors="coerce")
     empty = table[reading.column].isna()
     wrong = np.flatnonzero(~np.isfinite(values) & ~empty)
@@ -179,7 +204,7 @@ def _only_number(settings: FactorSettings, columns: Iterable[str]) -> str:
     return found[0]
 
 
-def _times(settings: FactorSettings, column: pd.Series[Any]) -> pd.Series[Any]:
+def times_of(settings: FactorSettings, column: pd.Series[Any]) -> pd.Series[Any]:
     times = pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce")
     wrong = np.flatnonzero(times.isna())
     if len(wrong):

@@ -13,16 +13,19 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forwardtrader.core import log
 from forwardtrader.core.errors import TradingError, UnknownSymbol, UnknownTimeframe, UnknownVenue, VenueBusy, VenueRefused, VenueUnreachable
 from forwardtrader.core.types import MarginTier, MarketRules, Timeframe
 from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.venues.bounded_session import mount_bounded
 from forwardtrader.feeds.venues.contracts import refuse_unusual, settle_currency
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.feeds.venues.perpetuals import hours_of, listed_tiers
 from forwardtrader.feeds.venues.port import unknown_symbol
 from forwardtrader.feeds.venues.reach import Endpoint
+from forwardtrader.feeds.venues.taker_volume import counts_takers, with_takers
 
 # Hosts of common venues, so that a machine without network need not import ccxt to find them.
 _HOSTS: Final = {
@@ -86,10 +89,11 @@ class CcxtVenue:
         import ccxt
 
         require_known(name)
-        self._client: Any = getattr(ccxt, name)(
+        self._client: Any = with_takers(getattr(ccxt, name))(
             {"enableRateLimit": True, "timeout": int(timeout_s * 1000), "requests_trust_env": not base_url}
         )
         self._client.session.max_redirects = 0
+        mount_bounded(self._client.session, timeout_s)
         if base_url:
             self._client.urls["api"] = _redirected(self._client.urls["api"], base_url.rstrip("/"))
         self._of_marks = partial(CcxtVenue, name, timeout_s=timeout_s, base_url=base_url, price="mark")
@@ -104,9 +108,20 @@ class CcxtVenue:
         if str(timeframe) not in (self._client.timeframes or {}):
             raise UnknownTimeframe(f"{self.name} has no {timeframe} candles; it has {', '.join(self._client.timeframes or {})}")
         since_ms = int(since.timestamp() * 1000)
-        rows = self._request(lambda: self._client.fetch_ohlcv(symbol, str(timeframe), since_ms, self.page_bars, self._params))
-        table = np.array([row[:6] if not self._params else [*row[:5], 0.0] for row in rows], dtype=np.float64).reshape(-1, 6)
-        return candles.from_arrays(table[:, 0], *table[:, 1:].T)
+        table = self.klines(symbol, timeframe, since_ms, self.page_bars)
+        if self._params:
+            table[:, 5] = 0.0
+        return candles.from_arrays(table[:, 0], *table[:, 1:6].T)
+
+    @property
+    def counts_takers(self) -> bool:
+        """Whether `klines` has the volume that takers bought, and the number of trades."""
+        return counts_takers(self.name)
+
+    def klines(self, symbol: str, timeframe: Timeframe, since_ms: int, limit: int) -> NDArray[np.float64]:
+        """Candles as [open time in ms UTC, open, high, low, close, volume, bought by takers, trades]; NaN where it is unknown."""
+        rows = self.ask(symbol, lambda client: client.fetch_ohlcv(symbol, str(timeframe), since_ms, limit, self._params))
+        return np.array([[*row, None, None][:8] for row in rows], dtype=np.float64).reshape(-1, 8)
 
     def of_marks(self) -> CcxtVenue:
         """The same venue, whose pages are candles of the mark price without volume."""
@@ -119,6 +134,15 @@ class CcxtVenue:
         rows = self._request(lambda: self._client.fetch_funding_rate_history(symbol, since_ms, _PAGE_RATES))
         times = pd.to_datetime([row["timestamp"] for row in rows], unit="ms", utc=True)
         return pd.Series([float(row["fundingRate"]) for row in rows], index=times.round("min"), name="rate")
+
+    def serves(self, *abilities: str) -> bool:
+        """Whether ccxt says of the venue that it can do all this, such as `fetchOpenInterestHistory`."""
+        return all(self._client.has.get(ability) is True for ability in abilities)
+
+    def ask(self, symbol: str, call: Callable[[Any], T]) -> T:
+        """The answer to any other request about a symbol, made with the client of ccxt. Raises as `page`."""
+        self._market(symbol)
+        return self._request(lambda: call(self._client))
 
     def rules(self, symbol: str) -> MarketRules:
         """As `feeds.venues.port.Venue.rules`; of a perpetual with its leverage table and funding interval where those are public."""

@@ -251,7 +251,8 @@ class CCXTBroker(AccountView):
             order.accept(self)
             self.notify(order)
             self._orders.keep(order)
-            self._orders.name(order, known_intent(order).client_id)
+            if not self.contingent.is_anothers(order):
+                self._orders.name(order, known_intent(order).client_id)
         if order.transmit and order.parent is not None and self.contingent.release(order.parent):
             self.send(order.parent)
         return order

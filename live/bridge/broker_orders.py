@@ -49,7 +49,8 @@ class BrokerOrders:
             ref = self._done.popleft()
             self._sent.pop(ref, None)
             for name in self._names.pop(ref, ()):
-                del self._by_client_id[name]
+                if name in self._by_client_id and self._by_client_id[name].ref == ref:  # else another order goes on by that name
+                    del self._by_client_id[name]
 
     def names_of(self, order: LiveOrder) -> tuple[str, ...]:
         """The client ids that an order goes, or went, by; none where it has been done for long."""

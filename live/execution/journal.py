@@ -83,17 +83,17 @@ class Journal:
     def write(self, intent: Intent, held: Sequence[Intent] = ()) -> bool:
         """Make `intent` durable, and with it those that wait for it on our side, in one write to the disk.
 
-        False if an intent of its id is there already, so that it must not be sent again.
+        False if an intent of one of their ids is there already, so that none of them must be sent.
         """
-        if intent.client_id in self._known:
+        names = {each.client_id for each in (intent, *held)}
+        if names & self._known:
             return False
-        waiting = [each for each in held if each.client_id not in self._known]
-        with self._file.transaction() if waiting else contextlib.nullcontext():
+        with self._file.transaction() if held else contextlib.nullcontext():
             self._insert(intent, IntentState.WRITTEN)
-            for each in waiting:
+            for each in held:
                 self._insert(each, IntentState.HELD)
-        self._known |= {intent.client_id, *(each.client_id for each in waiting)}
-        self._put(intent, IntentState.WRITTEN, waiting)
+        self._known |= names
+        self._put(intent, IntentState.WRITTEN, list(held))
         return True
 
     def hold(self, intent: Intent) -> bool:

@@ -1,67 +1,113 @@
-"""The mirror and the leases in Firestore; the only module that imports its client."""
+"""The mirror and the leases in Firestore; the only module that imports its client.
+
+No call is retried here: the client's own retry would block for a minute where nothing answers, and the mirror queue has its own. A write
+carries the expected state of its document, so that one that was given up and arrives late is refused.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from forwardtrader.core import log
 from forwardtrader.core.environment import environment, exported
-from forwardtrader.core.errors import ConfigError, VenueUnreachable
-from forwardtrader.live.output.lease import Lease, in_force
-from forwardtrader.live.output.state_store import Body, Event
+from forwardtrader.core.errors import ConfigError, TradingError, VenueBusy, VenueRefused, VenueUnreachable
+from forwardtrader.live.output.lease import LIFE_S, Lease
+from forwardtrader.live.output.state_store import Body, Event, age_of
 
 if TYPE_CHECKING:
     from firebase_admin import credentials
-    from google.cloud.firestore import Client, DocumentSnapshot, WriteBatch
+    from google.cloud.firestore import Client, CollectionReference, DocumentReference, DocumentSnapshot, WriteBatch
 
 _TIMEOUT_S: Final = 3.0
+_COMMIT_S: Final = 10.0  # of several hundred documents
+_LISTING_S: Final = 120.0
+_PAGE: Final = 300
+_BATCH: Final = 400
+_TRIES: Final = 3
 
 
 class FirestoreMirror:
-    """Writes whole documents with their sequence number; an older event never replaces a newer document.
-
-    No call is retried here: the client's own retry would block for a minute where nothing answers, and the mirror queue has its own. Each
-    write carries the expected state of its document, so that a write that was given up and arrives late is refused.
+    """Writes whole documents with their token and sequence number; an older event never replaces a newer document.
 
     Args:
         project: the Firebase project. With FIRESTORE_EMULATOR_HOST set, the emulator is used, without credentials.
 
-    Raises:
-        ConfigError: FIREBASE_CREDENTIALS_PATH names no readable key file.
+    Raises (everywhere):
+        ConfigError: the key, the project or its rights are wrong.
+        VenueUnreachable, VenueBusy: Firestore does not answer, or its quota is used up.
+        VenueRefused: it never takes a document like this.
     """
 
     def __init__(self, project: str) -> None:
+        self._project = project
         self._client = _client(project)
 
     def put(self, events: list[Event]) -> None:
-        """Raises VenueUnreachable where Firestore does not answer or refuses."""
-        from google.api_core.exceptions import GoogleAPIError
+        """As `Mirror.put`."""
+        from google.api_core.exceptions import AlreadyExists
 
         newest = {event.name: event for event in events}  # a batch takes one write per document
-        try:
-            held = self._held(list(newest))
-            batch = self._client.batch()
-            for event in newest.values():
-                self._add(batch, event, held.get(event.name))
-            batch.commit(retry=None, timeout=_TIMEOUT_S)
-        except GoogleAPIError as error:
-            raise VenueUnreachable(f"Firestore does not take the state ({type(error).__name__})") from error
+        bodies = log.redacted([event.body for event in newest.values()])
+        changed = [replace(event, body=body) for event, body in zip(newest.values(), bodies, strict=True)]
+        with _translated(self._project):
+            try:
+                self._write(changed, [event.name for event in changed if not event.is_new])
+            except AlreadyExists:  # a write that was given up had arrived, or the state store is not the one that wrote them
+                self._write(changed, list(newest))
 
     def get(self, name: str) -> Body | None:
         """One document, or None."""
-        found = self._client.document(_path(name)).get(retry=None, timeout=_TIMEOUT_S)
-        return found.to_dict() if found.exists else None
+        with _translated(self._project):
+            found = self._client.document(_path(name)).get(retry=None, timeout=_TIMEOUT_S)
+            return found.to_dict() if found.exists else None
+
+    def below(self, name: str) -> dict[str, Body]:
+        """Every document of every collection below a document, by name."""
+        with _translated(self._project):
+            return {f"{name}/{name_}": body for name_, body in self._below(self._client.document(_path(name)))}
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete documents; those that are not there too."""
+        paths = [_path(name) for name in names]
+        with _translated(self._project):
+            for begin in range(0, len(paths), _BATCH):
+                batch = self._client.batch()
+                for path in paths[begin : begin + _BATCH]:
+                    batch.delete(self._client.document(path))
+                batch.commit(retry=None, timeout=_COMMIT_S)
+
+    def check(self, machine: str) -> None:
+        """Ask for a token with the key, then write and read one document, as a session will."""
+        reference = self._client.document(f"checks/{machine}")
+        with _translated(self._project):
+            _refresh(self._client)
+            reference.set({"machine": machine}, retry=None, timeout=_TIMEOUT_S)
+            reference.get(retry=None, timeout=_TIMEOUT_S)
+
+    def _write(self, events: list[Event], known: list[str]) -> None:
+        """Write all events at once; those that are not `known` must not be there."""
+        held = self._held(known) if known else {}
+        batch = self._client.batch()
+        for event in events:
+            self._add(batch, event, held.get(event.name))
+        batch.commit(retry=None, timeout=_COMMIT_S)
 
     def _add(self, batch: WriteBatch, event: Event, held: DocumentSnapshot | None) -> None:
         from google.cloud.firestore import DELETE_FIELD
 
-        reference, body = self._client.document(_path(event.name)), {**log.redacted(event.body), "seq": event.seq}
+        body = {**event.body, "seq": event.seq, "token": event.token}
+        reference = self._client.document(_path(event.name))
         if held is None:
             batch.create(reference, body)
             return
         before = held.to_dict()
-        if int(before.get("seq", -1)) < event.seq:
+        if age_of(before) < (event.token, event.seq):
             gone = dict.fromkeys(before.keys() - body.keys(), DELETE_FIELD)
             fields = {self._client.field_path(name): value for name, value in (body | gone).items()}
             batch.update(reference, fields, option=self._client.write_option(last_update_time=held.update_time))
@@ -72,35 +118,109 @@ class FirestoreMirror:
         paths = {_path(name): name for name in names}
         return {paths[a.reference.path]: a for a in answers if a.exists}
 
+    def _below(self, parent: DocumentReference) -> Iterator[tuple[str, Body]]:
+        for collection in parent.collections(retry=None, timeout=_TIMEOUT_S):
+            for found in _pages(collection):
+                yield f"{collection.id}/{found.id}", found.to_dict()
+
 
 class FirestoreLeases:
-    """Leases of accounts under `accounts/NAME`. Two machines that take one at the same time cannot both succeed.
+    """Leases of accounts under `accounts/NAME`, timed by Firestore's own clock. Two machines that take one at once cannot both succeed.
 
     Raises:
         ConfigError: as `FirestoreMirror`.
     """
 
     def __init__(self, project: str) -> None:
+        self._project = project
         self._client = _client(project)
 
-    def take(self, name: str, wanted: Lease, now: float) -> Lease | None:
+    def take(self, name: str, wanted: Lease, now: float) -> Lease:
         """As `live.output.lease.LeaseStore.take`."""
-        from google.api_core.exceptions import GoogleAPIError
+        from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition
 
-        reference = self._client.document(f"accounts/{name}")
-        try:
-            found = reference.get(retry=None, timeout=_TIMEOUT_S)
-            if not found.exists:
-                reference.create(asdict(wanted), retry=None, timeout=_TIMEOUT_S)
-                return None
-            held = found.to_dict()
-            if other := in_force(Lease(str(held.get("holder")), float(held.get("until", 0))), wanted.holder, now):
-                return other
+        for _ in range(_TRIES):
+            try:
+                with _translated(self._project):
+                    return self._take(self._client.document(f"accounts/{name}"), wanted, now)
+            except VenueUnreachable as error:
+                if not isinstance(error.__cause__, Aborted | AlreadyExists | FailedPrecondition):
+                    raise
+        raise VenueUnreachable("Firestore does not give the lease: several machines ask for it at once")
+
+    def _take(self, reference: DocumentReference, wanted: Lease, now: float) -> Lease:
+        found = reference.get(retry=None, timeout=_TIMEOUT_S)
+        held = _lease_in(found, now) if found.exists else None
+        given = wanted.after(held, now)
+        if given is held:
+            return given
+        fields = {"holder": given.holder, "token": given.token, "session": given.session, "life_s": given.until - now, "renewed": now}
+        if held is None:
+            reference.create(fields, retry=None, timeout=_TIMEOUT_S)
+        else:
             option = self._client.write_option(last_update_time=found.update_time)
-            reference.update(asdict(wanted), option=option, retry=None, timeout=_TIMEOUT_S)
-        except (GoogleAPIError, TypeError, ValueError) as error:  # also where another machine was quicker: the next heartbeat sees it
-            raise VenueUnreachable(f"Firestore does not give the lease ({type(error).__name__})") from error
-        return None
+            reference.update(fields, option=option, retry=None, timeout=_TIMEOUT_S)
+        return given
+
+
+def project_of_key() -> str:
+    """The project that the service account's key file names; "" where there is none."""
+    path = environment().get("FIREBASE_CREDENTIALS_PATH", "")
+    try:
+        return str(json.loads(Path(path).read_text(encoding="utf-8"))["project_id"]) if path else ""
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+
+
+def _lease_in(found: DocumentSnapshot, now: float) -> Lease:
+    """The lease of a document; how long it is in force yet by Firestore's clock, told by ours."""
+    fields = found.to_dict()
+    age_s = (found.read_time - found.update_time).total_seconds()
+    left_s = float(fields.get("life_s", LIFE_S)) - age_s
+    return Lease(str(fields.get("holder")), now + left_s, int(fields.get("token", 0)), str(fields.get("session", "")))
+
+
+def _pages(collection: CollectionReference) -> Iterator[DocumentSnapshot]:
+    last = None
+    while True:
+        query = collection.order_by("__name__").limit(_PAGE)
+        page = list((query if last is None else query.start_after(last)).stream(retry=None, timeout=_LISTING_S))
+        yield from page
+        if len(page) < _PAGE:
+            return
+        last = page[-1]
+
+
+@contextmanager
+def _translated(project: str) -> Iterator[None]:
+    """Errors of the client in the block become ours."""
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        yield
+    except (GoogleAPIError, GoogleAuthError, ValueError, TypeError) as error:
+        raise _ours(error, project) from error
+
+
+def _ours(error: Exception, project: str) -> TradingError:
+    from google.api_core import exceptions as api
+    from google.auth.exceptions import RefreshError
+
+    what = type(error).__name__
+    if isinstance(error, api.Unauthenticated | RefreshError) or "invalid_grant" in str(error):
+        return ConfigError("Firestore does not know the key that FIREBASE_CREDENTIALS_PATH names (revoked?); make a new one in the console")
+    if isinstance(error, api.Forbidden):
+        return ConfigError(
+            f"Firestore refuses this key in project {project}; enable the API, and give the service account the role Cloud Datastore User"
+        )
+    if isinstance(error, api.NotFound):
+        return ConfigError(f"project {project} has no Firestore database; create one (native mode), or correct live.firestore_project")
+    if isinstance(error, api.TooManyRequests):
+        return VenueBusy("the quota of Firestore is used up; it is tried again")
+    if isinstance(error, api.InvalidArgument | ValueError | TypeError):
+        return VenueRefused(f"Firestore never takes this ({what}: {log.redact(str(error))[:200]})")
+    return VenueUnreachable(f"Firestore does not answer ({what}); look at the network")
 
 
 def _client(project: str) -> Client:
@@ -110,10 +230,10 @@ def _client(project: str) -> Client:
     name = f"forwardtrader-{project}"
     with exported():  # the library looks for the emulator in the process environment
         known = firebase_admin._apps.get(name)
-        return firestore.client(known or firebase_admin.initialize_app(_credential(), {"projectId": project}, name=name))
+        return firestore.client(known or firebase_admin.initialize_app(_credential(project), {"projectId": project}, name=name))
 
 
-def _credential() -> credentials.Base:
+def _credential(project: str) -> credentials.Base:
     from firebase_admin import credentials
     from google.auth.credentials import AnonymousCredentials
 
@@ -127,10 +247,23 @@ def _credential() -> credentials.Base:
     if known.get("FIRESTORE_EMULATOR_HOST"):
         return Anonymous()
     path = known.get("FIREBASE_CREDENTIALS_PATH", "")
+    if not path:
+        raise ConfigError("live.firestore_project is set, but FIREBASE_CREDENTIALS_PATH is not; set it, or empty the project")
     try:
-        return credentials.Certificate(path)
+        made: Any = credentials.Certificate(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"FIREBASE_CREDENTIALS_PATH {path!r} is not a readable service account key; correct it") from error
+    if made.project_id != project:
+        raise ConfigError(f"the key that FIREBASE_CREDENTIALS_PATH names is for project {made.project_id}, not {project}; correct one")
+    return made
+
+
+def _refresh(client: Client) -> None:
+    """Get a token with the key; one that was revoked would look like a network that is down where the client does it."""
+    from google.auth.transport.requests import Request
+
+    if hasattr(client._credentials, "refresh") and not environment().get("FIRESTORE_EMULATOR_HOST"):
+        client._credentials.refresh(partial(Request(), timeout=_TIMEOUT_S))
 
 
 def _path(name: str) -> str:

@@ -10,13 +10,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from forwardtrader.core import log
 from forwardtrader.live.output.job import WriteJob
-from forwardtrader.live.output.mirror import SessionMirror
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.writer import NotWritten, Writer, shared_writer
+from forwardtrader.reports.pages.session_status import SessionStatus
 
 _LOG: Final = log.logger("live")
 _STATUS_S: Final = 10.0
@@ -25,6 +25,14 @@ _SHARE: Final = 20  # jobs take at most one twentieth of the time
 _LONGEST_S: Final = 600.0  # a job that takes longer hangs
 _END_S: Final = 2.0  # that the last job waits for one in progress, before that is ended
 _ENDED_S: Final = 60.0  # and for its end, should the state store be slow
+
+
+class StatusMirror(Protocol):
+    """Where the session is copied to beside its own folder."""
+
+    def write(self, status: SessionStatus, *, last: bool = False) -> None:
+        """Copy what changed; everything, where it is the last time."""
+        ...
 
 
 class SessionOutput:
@@ -37,7 +45,7 @@ class SessionOutput:
     """
 
     def __init__(
-        self, job: Callable[[], WriteJob | None], store: SessionStore, mirror: SessionMirror, *, writer: Writer | None = None,
+        self, job: Callable[[], WriteJob | None], store: SessionStore, mirror: StatusMirror, *, writer: Writer | None = None,
         first_s: float = _FIRST_S, least_s: float = _STATUS_S, longest_s: float = _LONGEST_S,
     ) -> None:  # fmt: skip
         self._job = job
@@ -85,11 +93,11 @@ class SessionOutput:
         try:
             job.run()
         finally:
-            self._write_mirror(job, last=True)
+            self._mirror.write(job.status, last=True)
 
     def _run(self, job: WriteJob) -> None:
         try:
-            self._write_mirror(job)
+            self._mirror.write(job.status)
         except Exception:  # noqa: BLE001 - a state that cannot be written must not stop a session; it is written again
             _LOG.error("mirror not written", exc_info=True)
         if self._is_over:
@@ -102,9 +110,3 @@ class SessionOutput:
         else:
             now = time.monotonic()
             self._next = max(self._began + self._least_s, now + _SHARE * (now - self._began))
-
-    def _write_mirror(self, job: WriteJob, *, last: bool = False) -> None:
-        self._mirror.status(job.status.model_dump(mode="json"), now=last)
-        more = True
-        while more:
-            more = self._mirror.fills(self._store, job.marks.fills, job.fresh.fills) and last

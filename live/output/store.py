@@ -24,8 +24,6 @@ from forwardtrader.live.output.tables import (
     Marks,
     Rows,
     SessionTables,
-    corrected_fills,
-    forget_corrected,
     kept_executions,
     kept_fills,
     kept_tables,
@@ -154,14 +152,6 @@ class SessionStore:
         """Record executions in place of one that stood for them, where that one is recorded."""
         with self._db.transaction():
             replace_fill(self._db, symbol, order_ref, before, after)
-
-    def corrected_fills(self) -> list[int]:
-        """Numbers of fills that were changed after they had been recorded, and are to be copied once more."""
-        return corrected_fills(self._db)
-
-    def forget_corrected(self, numbers: Sequence[int]) -> None:
-        """Those were copied."""
-        forget_corrected(self._db, numbers)
 
     def newest_row(self) -> float | None:
         """Backtrader's time of the newest bar with which fills, orders and equity were recorded."""

@@ -155,16 +155,6 @@ def kept_fills(db: SqliteFile, after: int, upto: int, most: int) -> list[Row]:
     return db.all(f"select {_FILL} from fills where id > ? and id <= ? order by id limit ?", after, upto, most)
 
 
-def corrected_fills(db: SqliteFile) -> list[int]:
-    """Numbers of fills, from 1, that were changed after they had been recorded."""
-    return [int(number) for (number,) in db.all("select id from corrected order by id")]
-
-
-def forget_corrected(db: SqliteFile, numbers: Sequence[int]) -> None:
-    """Whoever copies the fills has these as they are now."""
-    db.run_many("delete from corrected where id = ?", [(number,) for number in numbers])
-
-
 def _closes(db: SqliteFile, symbol: str, upto: float) -> NDArray[np.float64]:
     sql = "select close from equity e left join closes c on c.number = e.number and c.symbol = ? where e.number <= ? order by e.number"
     return db.columns(sql, "f", symbol, upto)[0]

@@ -86,7 +86,7 @@ def _forecasts(session: Recorded, sources: Mapping[str, ForecastSource]) -> pd.D
 
 def _walked(session: Recorded) -> dict[str, ForecastSource]:
     last = max(frame.index[-1] for frame in session.candles.values()).to_pydatetime() + session.timeframe.delta
-    book = FactorBook(session.settings.feeds.factors, session.timeframe)
+    book = FactorBook(session.settings.feeds.located_factors, session.timeframe)
     candles = {symbol: book.beside(frame) for symbol, frame in session.whole.items()}
     settings = session.settings
     walk = walk_forward(candles, session.first_live, last, settings=settings.models, timeframe=session.timeframe)

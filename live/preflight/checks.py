@@ -26,6 +26,7 @@ from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import VenueView
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.preflight.funds import require_enough
+from forwardtrader.live.preflight.shared_state import check_shared_state
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.telegram.alerts import api_of, is_configured
 from forwardtrader.live.venue.account_mode import read_mode, require_one_way_cross
@@ -176,13 +177,7 @@ def _models(request: LiveRequest) -> str:
 
 
 def _firestore(request: LiveRequest) -> str:
-    if not request.settings.live.firestore_project:
-        return "off (live.firestore_project is empty)"
-    known = environment()
-    path = known.get("FIREBASE_CREDENTIALS_PATH", "")
-    if not known.get("FIRESTORE_EMULATOR_HOST") and not Path(path or "-").is_file():
-        raise ConfigError("live.firestore_project is set, but FIREBASE_CREDENTIALS_PATH names no file; set it, or empty the project")
-    return f"project {request.settings.live.firestore_project}"
+    return check_shared_state(request) if request.settings.live.firestore_project else "off (live.firestore_project is empty)"
 
 
 def _telegram(request: LiveRequest) -> str:

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from forwardtrader.core import atomic
-from forwardtrader.core.clock import Clock
 from forwardtrader.core.environment import environment
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.live import control
 from forwardtrader.live.execution.journal import Journal
-from forwardtrader.live.output.lease import AccountLease
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.venue.identity import AccountIdentity, key_fingerprint, practice_account, real_account, require_same_account
 from forwardtrader.live.venue.keys import api_keys
@@ -71,30 +69,6 @@ def owned(venue: str, api_key: str) -> Iterator[None]:
         ) from error
     with control.held(folder / f"{name}.lock", f"the account {name}", "one session trades an account; stop that one first"):
         yield
-
-
-@contextmanager
-def leased(request: LiveRequest, account: AccountIdentity, clock: Clock, lost: Callable[[str], None]) -> Iterator[None]:
-    """Hold the account's lease in Firestore while the block runs; nothing where Firestore is not configured, or at the practice exchange.
-
-    Args:
-        lost: called, in another thread, with the reason when another machine holds the account.
-
-    Raises:
-        AccountLocked: another machine holds it.
-    """
-    project = request.settings.live.firestore_project
-    if not project or request.sandbox:
-        yield
-        return
-    from forwardtrader.live.output.firestore import FirestoreLeases
-
-    lease = AccountLease(f"{account.venue}-{account.key}", FirestoreLeases(project), machine_name(), clock, lost)
-    lease.start()
-    try:
-        yield
-    finally:
-        lease.close()
 
 
 def machine_name() -> str:

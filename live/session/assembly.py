@@ -18,6 +18,7 @@ from forwardtrader.core.types import MarketRules
 from forwardtrader.feeds.backtrader_data import backtrader_timeframe
 from forwardtrader.feeds.candles.schema import cut, grid_floor
 from forwardtrader.feeds.factors.book import FactorBook
+from forwardtrader.feeds.fetching.poller import FactorPoller
 from forwardtrader.feeds.venues.exchange import CcxtVenue
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.store import CCXTStore
@@ -25,6 +26,7 @@ from forwardtrader.live.control import ControlCommand
 from forwardtrader.live.execution.events import Replaced
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.recovery.journal_file import open_journal
+from forwardtrader.live.mirror.session_mirror import SessionMirror
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress
@@ -33,13 +35,13 @@ from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.trading_state_alerts import TradingStateAlerts
 from forwardtrader.live.monitoring.watchdog import Watchdog, start_watchdog
 from forwardtrader.live.output.job import WriteJob
-from forwardtrader.live.output.mirror import SessionMirror
 from forwardtrader.live.output.perpetual_facts import SessionFacts
 from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import fresh_rows
 from forwardtrader.live.preflight.consent import require_consent
-from forwardtrader.live.preflight.owner import account_of, leased, remember_account, require_journal_of
+from forwardtrader.live.preflight.owner import account_of, machine_name, remember_account, require_journal_of
+from forwardtrader.live.preflight.shared_state import leased, require_shared_state
 from forwardtrader.live.preflight.start_retry import until_reachable
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.retraining.stock import FixedSupply, NoForecasts
@@ -47,7 +49,7 @@ from forwardtrader.live.retraining.supply import ModelSupply
 from forwardtrader.live.session.candles import SessionCandles
 from forwardtrader.live.session.commands import CommandHandler
 from forwardtrader.live.session.connection import account_lock, market_pace, open_bridge, supervise_account
-from forwardtrader.live.session.factors import LiveFactors
+from forwardtrader.live.session.factors import LiveFactors, open_poller
 from forwardtrader.live.session.forecasts import SessionForecasts, known_forecasts
 from forwardtrader.live.session.paper_broker import Confirmations, PaperBroker
 from forwardtrader.live.session.parts import SessionBroker, SessionCallbacks, SessionParts, Supply
@@ -61,6 +63,7 @@ from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.telegram.alerts import alerts_from
 from forwardtrader.live.telegram.commands import ChatCommands
+from forwardtrader.live.venue.identity import AccountIdentity
 from forwardtrader.live.venue.keys import reporting_refused_keys
 from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.port.prototype import prototype
@@ -109,21 +112,24 @@ class _Assembly:
         look_back(request.settings.models.features, request.timeframe)
         self.store = SessionStore(request.folder / "session.db")
         stack.callback(self.store.close)
-        self.mirror = SessionMirror(live, request.name)
-        stack.callback(self.mirror.close)
         channel = alerts_from(name=request.name) if live.telegram else None
         self.close_channel: Callable[[], None] = channel.close if channel is not None else lambda: None
         stack.callback(self.close_channel)
         self.health = SessionHealth(self.store, clock, *([channel.send] if channel is not None else []))
         if channel is not None and live.telegram_commands:
             ChatCommands(channel, request, clock, self.health.notify).begin()
+        require_shared_state(request)
+        self.mirror = SessionMirror(request, clock, machine_name() if live.firestore_project else "", notify=self.health.notify)
+        stack.callback(self.mirror.close)
+        self.objection: Callable[[], str] = lambda: ""
         self.resumed = ResumedSession(self.store, request, self.kind)
         needs = forecasts or may_read_forecasts(self.kind)
         self.market = self._patiently(lambda: open_market(request, self.resumed.last, clock, forecasts=needs))
         if self.market.practice is not None:
             stack.callback(self.market.practice.stop)
         self.first_ms = int(self.market.first_live.timestamp() * 1000)
-        self.factors = FactorBook(request.settings.feeds.factors, request.timeframe)
+        self.factors = FactorBook(request.settings.feeds.located_factors, request.timeframe)
+        self.poller = open_poller(request, self.market, market_pace(request, self.market))
         self.facts = {symbol: self._facts(rules) for symbol, rules in self.market.rules.items() if rules.is_perpetual}
 
     def parts(self, supply: FixedSupply | None) -> SessionParts:
@@ -144,7 +150,7 @@ class _Assembly:
         commands = self._commands(broker, shutdown)
         cerebro = self._cerebro(bridge, broker, sources, saved)
         self._connect(bridge, journal)
-        supervise_account(self.request, bridge, self.supervisor)
+        supervise_account(self.request, bridge, self.supervisor, self.objection)
         watchdog = self._watchdog(bridge)
         running = RunningSession(
             request=self.request, kind=market.kind, is_practice=market.practice is not None, clock=self.clock, progress=progress,
@@ -173,9 +179,17 @@ class _Assembly:
         candles = SessionCandles(request.folder, self.store, request.symbols, self.factors.beside)
         return ModelSupply(
             request.symbols, request.settings.models, request.settings.strategies.horizon, request.timeframe, folder=request.folder,
-            candles=lambda: candles, notify=notify, facts=LiveFactors(self.factors, notify) if self.factors else None,
+            candles=lambda: candles, notify=notify,
+            facts=LiveFactors(self.factors, notify, self._started_poller()) if self.factors else None,
             learning=request.settings.learning,
         )  # fmt: skip
+
+    def _started_poller(self) -> FactorPoller | None:
+        if self.poller is not None:
+            self.view.line("fetching the factors")
+            self.stack.callback(self.poller.stop)
+            self.poller.first(self.request.settings.live.start_patience_s)
+        return self.poller
 
     def _opened(self, models: Supply) -> Supply:
         self.stack.callback(models.stop)
@@ -223,12 +237,13 @@ class _Assembly:
     def _connect(self, bridge: CCXTStore, journal: Journal | None) -> None:
         with reporting_refused_keys(bridge.exchange):
             if journal is None:
+                self._lease(bridge)
                 self._patiently(bridge.start)
                 return
             account = account_of(self.request, bridge.exchange)
             require_journal_of(account, journal, self.request.name)
             self.stack.enter_context(account_lock(bridge))
-            self.stack.enter_context(leased(self.request, account, self.clock, bridge.halt))
+            self._lease(bridge, None if self.request.sandbox else account)
             self._patiently(bridge.start)
             prices = {symbol: float(frame["close"].iloc[-1]) for symbol, frame in self._candles().items() if len(frame)}
             asked = self.request
@@ -236,6 +251,14 @@ class _Assembly:
                 bridge, asked.symbols, asked.confirmed, self.view.console, account=account, prices=prices, practice=asked.sandbox
             )
             remember_account(journal, account)
+
+    def _lease(self, bridge: CCXTStore, account: AccountIdentity | None = None) -> None:
+        def lost(reason: str) -> None:
+            self.mirror.lost()
+            self.health.notify("lease_lost", "error", reason=reason)
+            bridge.halt(reason)
+
+        self.objection = self.stack.enter_context(leased(self.request, account, self.clock, self.mirror, lost))
 
     # Backtrader
 

@@ -241,7 +241,7 @@ def outcome(verb: ControlCommand, deeds: Deeds, bar: str, *, real_orders: bool) 
     parts = [_sale(order, real_orders=real_orders) for order in deeds.sold]
     if deeds.cancelled:
         late = f", {len(still)} of them not confirmed by the venue yet" if still else ""
-        parts.append(f"{len(deeds.cancelled)} orders cancelled{late}")
+        parts.append(f"{len(deeds.cancelled)} {'order' if len(deeds.cancelled) == 1 else 'orders'} cancelled{late}")
     done = "; ".join((_DONE[verb], *parts))
     return not refused, f"{done} (after bar {bar})"
 

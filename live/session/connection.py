@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -99,12 +100,16 @@ def account_access(request: LiveRequest) -> AccountAccess | None:
     )
 
 
-def supervise_account(request: LiveRequest, bridge: CCXTStore, supervisor: Supervisor) -> None:
-    """From now on no order leaves while the session is killed, and none adds exposure while a command waits, whatever hangs."""
+def supervise_account(request: LiveRequest, bridge: CCXTStore, supervisor: Supervisor, objection: Callable[[], str] = lambda: "") -> None:
+    """From now on no order leaves while the session is killed, and none adds exposure while a command waits, whatever hangs.
+
+    Args:
+        objection: why none may add exposure since another machine may trade the account; "" for no reason.
+    """
     if bridge.account is None or bridge.risk_limits is None:
         return
     bridge.account.switch = supervisor.switch
-    bridge.risk_limits.interlock = lambda: supervisor.interlock() or _pause_of(bridge)
+    bridge.risk_limits.interlock = lambda: supervisor.interlock() or _pause_of(bridge) or _blocked(objection())
     access = AccountAccess(
         exchange=bridge.exchange, keys=bridge._keys, base_url=bridge._base_url, ws_url=bridge._ws_url, symbols=request.symbols,
         journal=str((request.folder / JOURNAL).resolve()), run=bridge.run,
@@ -116,6 +121,10 @@ def _pause_of(bridge: CCXTStore) -> str:
     """Why an order that was decided on before a pause, and waited for its turn meanwhile, is not sent any more."""
     is_paused = bridge.broker is not None and bridge.broker.entries_blocked
     return f"{BLOCKED}the session is paused" if is_paused else ""
+
+
+def _blocked(reason: str) -> str:
+    return f"{BLOCKED}{reason}" if reason else ""
 
 
 class _Place(NamedTuple):

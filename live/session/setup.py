@@ -14,26 +14,27 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from forwardtrader.core import atomic
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import ConfigError, InvalidDates, InvalidSetting, StartRefused, VenueUnreachable
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.settings import LearningSettings, Settings, StrategySettings
 from forwardtrader.core.types import DataKind, MarketRules
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.history.needs import History, load_history
-from forwardtrader.feeds.venues.contracts import refuse_unusual, require_one_account, settle_currency
 from forwardtrader.feeds.venues.exchange import require_known
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.preflight.owner import ACCOUNT, account_of
+from forwardtrader.live.preflight.tradable import require_tradable
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.retraining.stock import WARM_UP
 from forwardtrader.live.session.candles import write_history
 from forwardtrader.live.session.sandbox_process import PracticeVenue, new_practice, practice_account
 from forwardtrader.live.venue.identity import AccountIdentity, require_same_account
-from forwardtrader.live.venue.perpetuals import require_traded
 from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.walk_forward import ANCHOR, lead_bars
 from forwardtrader.strategies.costs import maker_fee
@@ -82,7 +83,7 @@ def open_market(request: LiveRequest, last_bar: int | None, clock: Clock, *, for
         AccountTooSmall: the starting cash of the settings does not pay for the smallest order.
         TradingError: the history is incomplete.
     """
-    _require_tradable(request)
+    require_tradable(request)
     plan = _read_plan(request, begun=last_bar is not None or _has_sent(request))
     forecasts = bool(plan.get(FORECASTS, True)) if plan else forecasts
     if request.sandbox:
@@ -98,19 +99,6 @@ def open_market(request: LiveRequest, last_bar: int | None, clock: Clock, *, for
         _require_cash(request, histories, first)
     _write_plan(request, first, forecasts)
     return _market(request, histories, first, clock, None, forecasts)
-
-
-def _require_tradable(request: LiveRequest) -> None:
-    """Refuse symbols that no account here trades, or not together, and perpetuals of a venue whose accounts are not known.
-
-    Raises:
-        UnknownSymbol, ConfigError: the line that says which, and what to take instead.
-    """
-    for symbol in request.symbols:
-        refuse_unusual(symbol)
-    require_one_account(request.symbols)
-    if request.mode == "live" and not request.sandbox and any(settle_currency(symbol) for symbol in request.symbols):
-        require_traded(request.settings.feeds.exchange)
 
 
 def _practice_market(request: LiveRequest, plan: Plan | None, last_bar: int | None, clock: Clock, forecasts: bool) -> SessionMarket:
@@ -340,10 +328,22 @@ def _plan_in(path: Path) -> Plan:
 
 def _upgraded(name: str, planned: object, now: object) -> object:
     """A group of settings as this version knows it: without those that are gone, and with the defaults of those that are new."""
+    if name == "factors":
+        return _entries(planned)
     if not isinstance(planned, dict) or not isinstance(now, dict):
         return planned
     usual = getattr(Settings(), name).model_dump(mode="json")
     return {key: planned.get(key, usual[key]) for key in now}
+
+
+def _entries(planned: object) -> object:
+    """Entries of `feeds.factors` with the defaults of what later versions can say of them; as they are where they cannot be read."""
+    if not isinstance(planned, list):
+        return planned
+    try:
+        return [FactorSettings.model_validate(entry).model_dump(mode="json") for entry in planned]
+    except ValidationError:
+        return planned
 
 
 def _difference(name: str, planned: object, now: object) -> tuple[str, object, object]:

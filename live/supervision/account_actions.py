@@ -31,8 +31,8 @@ class AccountDeeds:
     @property
     def text(self) -> str:
         late = f", {len(self.unconfirmed)} not confirmed by the venue yet ({', '.join(self.unconfirmed)})" if self.unconfirmed else ""
-        orders = f"{len(self.cancelled)} orders cancelled{late}" if self.cancelled or self.unconfirmed else "no order rests"
-        return "; ".join((*self.sales, orders))
+        count = f"{len(self.cancelled)} {'order' if len(self.cancelled) == 1 else 'orders'} cancelled{late}"
+        return "; ".join((*self.sales, count if self.cancelled or self.unconfirmed else "no order rests"))
 
 
 async def stand_down(account: CcxtAccount, patience_s: float) -> AccountDeeds:

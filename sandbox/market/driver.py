@@ -186,7 +186,9 @@ class Driver:
             self.after_step()
 
     def skip_to(self, at: int) -> None:
-        """Play all prints before `at` at once: a market at real time starts inside a bar."""
+        """Play everything before `at` at once: a market at real time starts inside a bar, which need not be the one that it stopped in."""
+        while not self.ended and self.clock.at - self.clock.at % self.length + self.length <= at:
+            self.advance()
         slot = self.clock.at - self.clock.at % self.length
         while self.printed < self.ticks and slot + self.printed * self.length // self.ticks < at:
             self.tick()

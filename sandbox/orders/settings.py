@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from forwardtrader.core.settings import Room
+from forwardtrader.core.rooms.room import Room
 from forwardtrader.sandbox.orders.order import OpenOrders
 
 FASTEST: Final = 100_000  # times real time

@@ -16,7 +16,7 @@ from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import data_section
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.errors import InvalidSetting
-from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.types import OHLCV, Timeframe
 from forwardtrader.models.forecaster import NUMBERS
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource

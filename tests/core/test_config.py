@@ -37,7 +37,7 @@ def test_spans_are_written_as_people_say_them(tmp_path: Path) -> None:
     [
         ("models: {lookbak: 3}", "models.lookbak: no such setting"),
         ("model: {units: 3}", "model: no such room of settings; did you mean 'models'?"),
-        ("strategies: {cahs: 3}", "strategies.cahs: no such setting; did you mean 'cash'?"),
+        ("strategies: {cahs: 3}", "strategies.cahs: no such setting; did you mean 'strategies.cash'?"),
     ],
 )
 def test_an_unknown_key_is_answered_with_the_nearest(tmp_path: Path, text: str, said: str) -> None:

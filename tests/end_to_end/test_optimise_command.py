@@ -85,6 +85,7 @@ def test_giving_it_again_computes_no_point_and_counts_no_trial(monkeypatch: pyte
     assert told()["strategy"]["trials"] == first["strategy"]["trials"]
 
 
+@pytest.mark.slow
 def test_choices_of_a_users_strategy_are_the_same_with_the_future_cut_off_and_so_is_the_account() -> None:
     assert optimise(YOURS, *CROSS, "--param", "slow=33") == 0
     whole = told()

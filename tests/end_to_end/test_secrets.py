@@ -110,5 +110,6 @@ def test_check_knows_what_the_file_names(tmp_path: Path) -> None:
     with telegram() as bot:
         project(tmp_path, FIRESTORE_EMULATOR_HOST="127.0.0.1:9", TELEGRAM_API=bot.url)
         done = session(tmp_path, "--check", "--set", "live.firestore_project=practice")
-    assert done.returncode == 0, done.stderr
-    assert "ok    Telegram: @trader_bot may write to the chat" in done.stdout and "ok    Firestore: project practice" in done.stdout
+    assert done.returncode == 3, done.stderr
+    assert "ok    Telegram: @trader_bot may write to the chat" in done.stdout
+    assert "FAIL  Firestore: Firestore does not answer" in done.stdout

@@ -126,6 +126,7 @@ def _walk(markets: dict, request: object, stage: object) -> object:
     return train(markets, request, stage)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_search_proposes_the_same_points_again_and_computes_none_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (
         "trials: 6\nseed: 4\nstrategies.margin: {low: 0.5, high: 3, step: 0.5}\nstrategies.risk_aversion: {low: 0.2, high: 5, log: true}\n"

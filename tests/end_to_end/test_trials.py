@@ -39,6 +39,7 @@ def trials(folder: Path, candles: pd.DataFrame, *more: str) -> int:
     return int(json.loads(newest.read_text())["strategy"]["trials"])
 
 
+@pytest.mark.slow
 def test_a_command_without_a_named_end_is_one_trial_however_far_it_reaches(tmp_path: Path, market: pd.DataFrame) -> None:
     assert trials(tmp_path, market.iloc[:-100]) == 1
     assert trials(tmp_path, market.iloc[:-63]) == 1

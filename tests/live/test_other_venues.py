@@ -83,6 +83,7 @@ def notes_of(folder: Path) -> list[str]:
         store.close()
 
 
+@pytest.mark.slow
 def test_a_session_whose_witness_diverges_holds_back_and_its_replay_holds_back_too(
     tmp_path: Path, traded: SandboxHandle, other: SandboxHandle
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_session_whose_witness_diverges_holds_back_and_its_replay_holds_back_t
     assert any("venues disagreed" in told for told in parity.deviations)
 
 
+@pytest.mark.slow
 def test_a_silent_witness_stops_nobody(tmp_path: Path, traded: SandboxHandle, other: SandboxHandle) -> None:
     live = session(tmp_path, traded, "--exchange", "bybit", "--set", f'feeds.confirm_urls=["{other.url}"]', "--bars", "25")
 

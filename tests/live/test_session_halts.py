@@ -15,7 +15,7 @@ from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import StrategyFailed
-from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.types import Forecast, Timeframe
 from forwardtrader.feeds.factors.book import FactorBook
 from forwardtrader.live import cli as entry

@@ -42,7 +42,7 @@ def test_a_kill_takes_orders_back_and_ends_the_process_while_next_hangs(tmp_path
     process = hung(tmp_path, how)
     assert len(open_orders(tmp_path)) == 1
     said = instruct(request_for(tmp_path, "one", 0, symbols=ONE), ControlCommand.KILL, SystemClock())
-    assert "1 orders cancelled" in said, said
+    assert "1 order cancelled" in said, said
     assert over(process) == code
     assert open_orders(tmp_path) == []
     with pytest.raises(RiskHalt, match=r"killed.*--resume"):
@@ -60,7 +60,7 @@ def test_a_kill_by_a_file_is_seen_while_next_hangs(tmp_path: Path, how: str) -> 
 def test_a_flatten_sells_while_next_hangs_and_the_session_goes_on_with_what_it_has_now(tmp_path: Path) -> None:
     process = hung(tmp_path, "sleep_for_a_while")
     said = instruct(request_for(tmp_path, "one", 0, symbols=ONE), ControlCommand.FLATTEN, SystemClock())
-    assert "though its loop hangs" in said and "sold 0.00999 BTC/USDT" in said and "1 orders cancelled" in said, said
+    assert "though its loop hangs" in said and "sold 0.00999 BTC/USDT" in said and "1 order cancelled" in said, said
     assert (held(tmp_path), open_orders(tmp_path)) == (0.0, [])
     (tmp_path / "sleep_for_a_while").unlink()
     wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 5, process)

@@ -104,7 +104,7 @@ def test_flatten_is_answered_with_what_was_sold_and_a_restart_does_not_sell_agai
     words = ["--set", f"live.sessions_path={tmp_path}"]
     assert entry.command(["--flatten", *words], SystemClock()) == 0, "the one running session is meant"
     said = " ".join(capsys.readouterr().out.split())
-    assert "session one: flattened" in said and "sold 0.00999 BTC/USDT at" in said and "1 orders cancelled" in said, said
+    assert "session one: flattened" in said and "sold 0.00999 BTC/USDT at" in said and "1 order cancelled" in said, said
     assert held(tmp_path) == 0
     process.kill()
     over(process)
@@ -184,7 +184,7 @@ def test_a_session_that_died_is_killed_at_its_next_start_which_takes_its_orders_
     over(process)
     assert len(open_orders(tmp_path)) == 1
     (tmp_path / "one" / "killed").touch()  # by hand
-    with pytest.raises(RiskHalt, match=r"1 orders cancelled.*--resume"):
+    with pytest.raises(RiskHalt, match=r"1 order cancelled.*--resume"):
         run(request_for(tmp_path, "one", 5, *holding(tmp_path), symbols=ONE))
     assert open_orders(tmp_path) == []
 
@@ -195,7 +195,7 @@ def test_a_kill_of_a_session_that_does_not_run_takes_its_orders_back(tmp_path: P
     over(process)
     words = ["--kill", "--session", "one", "--live", "--set", f"live.sessions_path={tmp_path}"]  # --live is no condition for stopping
     assert entry.command(words, SystemClock()) == 0
-    assert "1 orders cancelled" in " ".join(capsys.readouterr().out.split())
+    assert "1 order cancelled" in " ".join(capsys.readouterr().out.split())
     assert open_orders(tmp_path) == []
     assert control.is_killed(tmp_path / "one")
 
@@ -243,7 +243,7 @@ def training(tmp_path: Path) -> subprocess.Popen[str]:
 def test_a_flatten_is_carried_out_while_the_start_trains_and_the_session_is_paused_then(tmp_path: Path) -> None:
     process = training(tmp_path)
     said = instruct(request_for(tmp_path, "one", 0, symbols=ONE), ControlCommand.FLATTEN, SystemClock())
-    assert "flattened while the session starts" in said and "sold 0.00999 BTC/USDT" in said and "1 orders cancelled" in said, said
+    assert "flattened while the session starts" in said and "sold 0.00999 BTC/USDT" in said and "1 order cancelled" in said, said
     assert (held(tmp_path), open_orders(tmp_path)) == (0.0, [])
     (tmp_path / "train").unlink()
     wait_for_bars(tmp_path, "one", bars_of(tmp_path, "one") + 3, process)

@@ -24,13 +24,14 @@ def practice_of(tmp_path: Path) -> PracticeVenue:
     return venue
 
 
+@pytest.mark.slow
 def test_a_session_at_a_slow_venue_obeys_sends_nothing_twice_and_starts_again(tmp_path: Path) -> None:
     process = begun(tmp_path)
     venue, request = practice_of(tmp_path), request_for(tmp_path, "one", 0, symbols=ONE)
     venue.control("fault", name="F42", on="any", seconds=SLOW_S, count=0)
     assert "paused" in instruct(request, ControlCommand.PAUSE, SystemClock())
     said = instruct(request, ControlCommand.FLATTEN, SystemClock())
-    assert "flattened" in said and "sold 0.00999 BTC/USDT" in said and "1 orders cancelled" in said, said
+    assert "flattened" in said and "sold 0.00999 BTC/USDT" in said and "1 order cancelled" in said, said
     assert (held(tmp_path), open_orders(tmp_path)) == (0.0, [])
     assert "resumed" in instruct(request, ControlCommand.RESUME, SystemClock())
     wait_until(lambda: held(tmp_path) > 0 and len(open_orders(tmp_path)) == 1)

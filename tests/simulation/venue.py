@@ -95,10 +95,7 @@ class SimulatedVenue(PracticeExchange):
     def _start_again(self) -> None:
         self._make(self.settings)
         self.on_start()  # what is executed in the bars that it missed is seen too
-        now, driver = self.venue.wall_ms(), self.venue.driver
-        while now - self.venue.market_clock() >= driver.length:
-            driver.advance()
-        driver.skip_to(now)
+        self.venue.driver.skip_to(self.venue.wall_ms())
         self.is_down = False
         self._run()
 
@@ -133,7 +130,8 @@ class SimulatedVenue(PracticeExchange):
         self.is_down = True
         self.sockets.disconnect("all", reset=True)
         meanwhile()
-        self.loop.in_world(seconds, self._come_back)
+        self.loop.in_world(seconds, self._come_back, self._starts)
 
-    def _come_back(self) -> None:
-        self.is_down = False
+    def _come_back(self, start: int) -> None:
+        if start == self._starts:  # else it is being restarted, which takes longer
+            self.is_down = False

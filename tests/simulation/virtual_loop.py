@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
+import math
 from asyncio import events
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar
@@ -18,7 +19,7 @@ _EPOCH_S: Final = 1_700_000_040.0  # where virtual time begins: on a minute
 
 
 class Stuck(Exception):
-    """Nothing will ever happen again: no timer is set and nothing is ready."""
+    """No progress: nothing will ever happen again, or it goes on and on."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -27,6 +28,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self.ends = math.inf  # virtual seconds by which everything has to be over
         self._clock_resolution = _RESOLUTION_S
         self.tasks: dict[int, list[asyncio.Task[Any]]] = {}  # by life, in the order of their making
         self._of_world: list[asyncio.Task[Any]] = []
@@ -44,6 +46,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         events._set_running_loop(self)
         try:
             while not is_done():
+                if self.now > self.ends:
+                    raise Stuck(f"it still runs after {self.now / 86400:.1f} days")
                 if self.now + _RESOLUTION_S >= end:
                     return is_done()
                 self._run_once()

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _SOMEBODY_ACTS_S: Final = 300.0  # after a halt
 _MOST_STARTS: Final = 40
+_LONGEST_S: Final = 2 * 86400.0  # virtual seconds, and bars, within which every scenario comes to its end
+_LONGEST_BARS: Final = 500
 _PATIENCE_S: Final = 2400.0  # virtual seconds, in bars of a minute or five, from the last bar of the scenario until everything is at rest
 
 
@@ -67,6 +69,7 @@ class World:
         self.scenario = scenario
         self.rng = random.Random(scenario.seed)
         self.loop = VirtualLoop()
+        self.loop.ends = _LONGEST_S + 60.0 * scenario.bar_minutes * _LONGEST_BARS
         self.clock = VirtualClock(self.loop)
         self.log: list[str] = []
         self.disk = SimulatedDisk(folder, self.chance("disk"))

@@ -68,6 +68,11 @@ class KnownIntent:
         is_gone = self.state is IntentState.DONE and self.note in ENDINGS
         return is_gone or (self.state is IntentState.REFUSED and not self.note.startswith(REPORTED))
 
+    @property
+    def was_taken_back(self) -> bool:
+        """Whether the venue, or somebody there, took it back, and its run has dealt with that: it had not asked for it."""
+        return self.state is IntentState.DONE and self.note in [f"{REPORTED}{how}" for how in ENDINGS]
+
 
 class OrderChain:
     """One order: its intents, each in the place of the one before."""
@@ -180,7 +185,7 @@ def _decide(chain: OrderChain, chains: Sequence[OrderChain], can_short: bool) ->
         return Decided(chain, Step.DROP)  # an entry is not made up for: the market has moved on
     left = None if parent is None and not siblings else _left(chain, chains)
     going_on = [each for each in siblings if each.is_alive or _is_cut_short(each, chains)]
-    if (left is not None and left <= 0) or any(_ended(each) for each in siblings if each not in going_on):
+    if (left is not None and left <= 0) or any(_ended(each, can_short) for each in siblings if each not in going_on):
         return Decided(chain, Step.CANCEL if chain.rests else Step.DROP)
     if chain.rests or _waits_for_room(chain, going_on, can_short):
         return Decided(chain, Step.STAY, size=left)
@@ -215,10 +220,11 @@ def _siblings(chain: OrderChain, chains: Sequence[OrderChain]) -> list[OrderChai
     ]
 
 
-def _ended(chain: OrderChain) -> bool:
+def _ended(chain: OrderChain, can_short: bool) -> bool:
     """Whether an order that does not go on was executed or taken back, and the others of its family with it; not where the venue refused it
-    or took it back by itself."""
-    if chain.current.is_unreported and not chain.is_full:
+    or took it back by itself: then the stop of a position goes on, as it does while a session runs."""
+    takes_profit = chain.first.kind not in _STOPS and (chain.first.parent or (not can_short and chain.first.request.side is Side.SELL))
+    if not chain.is_full and (chain.current.is_unreported or (takes_profit and chain.current.was_taken_back)):
         return False
     return chain.executed > 0 or chain.current.state in (IntentState.DONE, IntentState.DROPPED)
 

@@ -91,6 +91,10 @@ class ContingentOrders(OrderGroups):
         if is_journalled:
             self._journalled.add(order.ref)
 
+    def is_anothers(self, order: LiveOrder) -> bool:
+        """Whether the name of an order that waits here is that of one of an earlier process."""
+        return order.ref not in self._journalled and self.journal.state_of(known_intent(order).client_id) is not None
+
     def write(self, order: LiveOrder) -> bool:
         """Make an order and those that wait for it durable, so that it may be sent; False if it was sent before."""
         journal, intent = self._broker.journal, known_intent(order)
@@ -99,8 +103,10 @@ class ContingentOrders(OrderGroups):
             set_intent(order, self._broker.intents.released(self._broker, order, intent))
             return journal.release(known_intent(order))
         waiting = [child for child in self.children(order) if self.is_held(child) and child.ref not in self._journalled]
+        if not journal.write(intent, [known_intent(child) for child in waiting]):
+            return False  # those that go by these names are of an earlier process, and may rest: what becomes of these must not be theirs
         self._journalled |= {child.ref for child in waiting}
-        return journal.write(intent, [known_intent(child) for child in waiting])
+        return True
 
     def drop(self, order: LiveOrder, note: str) -> None:
         """Journal that an order that waited here is not sent; nothing for any other order."""
@@ -377,7 +383,8 @@ class ContingentOrders(OrderGroups):
         siblings = self.children(child.parent) if child.parent is not None else []
         if is_expired(child, ahead=True):
             return  # no bar may execute it any more
-        if at_once or not share_coins(child, siblings, rules.can_short):
+        # A sibling may rest already: an earlier process exchanged the two, and its parent's fill is told once more.
+        if at_once or not (share_coins(child, siblings, rules.can_short) or self.share_venue(child)):
             self.release(child)
             self._broker.send(child)
 

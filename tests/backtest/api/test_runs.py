@@ -153,6 +153,7 @@ def test_errors_of_the_users_name_the_users_line(walk: ft.WalkForward) -> None:
         ft.WalkForward(NoForecast, **KNOBS).fit(CANDLES)
 
 
+@pytest.mark.slow
 def test_a_class_typed_in_anew_under_the_same_name_is_another_one() -> None:
     frames = []
     for factor in (1.0, 2.0):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,13 @@ import pandas as pd
 import pytest
 
 from forwardtrader.backtest.audit.factor_proofs import factor_proofs, knows_the_next_move, published_later
-from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
+from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors import book as factor_book
 from forwardtrader.feeds.factors.book import FactorBook, read_factor
+from forwardtrader.feeds.factors.kinds import delay_of
+from forwardtrader.feeds.factors.record import FactorRecord, Fetched
 from forwardtrader.feeds.factors.series import NEVER, FactorSource, Known
 from forwardtrader.models.checks.look_ahead import Leak, LookAheadResult
 from tests.real_data import real_candles
@@ -81,6 +84,29 @@ def test_a_factor_that_always_changes_alike_is_not_testable(tmp_path: Path) -> N
     days = pd.date_range("2022-01-01", periods=100, freq="D", tz=UTC)
     factor = read_factor(FactorSettings(file=str(written(tmp_path / "line.csv", days, np.arange(100.0))), known_after=timedelta(days=1)))
     assert knows_the_next_move(factor, BARS, HOUR).result is LookAheadResult.NOT_TESTABLE
+
+
+def recorded(folder: Path, kind: str, **said: object) -> FactorSettings:
+    """A factor with a value at each hour, or day, that follows the prices of that very hour or day."""
+    asked = {"kind": kind, "symbol": "BTC/USDT:USDT", **said}
+    [entry] = FeedSettings.model_validate({"factors": [asked], "factor_path": str(folder)}).located_factors
+    closes = np.log(BARS["close"]).resample("1D" if kind == "fear_greed" else "1h").last()
+    values = np.cumsum(closes.diff().fillna(0.0).to_numpy() + np.random.default_rng(0).normal(0, 0.3 * closes.diff().std(), len(closes)))
+    rows = zip(pd.DatetimeIndex(closes.index).as_unit("ns").asi8.tolist(), values.tolist(), strict=True)
+    record = FactorRecord(Path(entry.file))
+    record.append(Fetched.of([(at, value, 0) for at, value in rows]), delay_of(entry), datetime.now(UTC), live=False)
+    return entry
+
+
+@pytest.mark.parametrize("kind", ["mark", "index", "basis", "open_interest", "long_short_ratio", "taker_volume", "fear_greed", "json"])
+def test_a_factor_of_any_kind_passes_and_is_caught_where_it_is_joined_on_its_reference_time(tmp_path: Path, kind: str) -> None:
+    web: dict[str, object] = {"name": "x", "column": "v", "url": "https://a/b"} if kind == "json" else {}
+    honest = recorded(tmp_path / "honest", kind, **web, **({"known_after": "1h"} if kind == "json" else {}))
+    early = recorded(tmp_path / "early", kind, **web, known_after="0h")
+    assert published_later(read_factor(honest), BARS, HOUR).passed
+    assert knows_the_next_move(read_factor(honest), BARS, HOUR).passed
+    proof = knows_the_next_move(read_factor(early), BARS, HOUR)
+    assert (proof.passed, proof.leak) == (False, Leak.REFERENCE_DATE)
 
 
 def test_real_factors_pass_and_fail_when_another_coins_bar_is_used_early() -> None:

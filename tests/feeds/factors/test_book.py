@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
-from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.feeds.factors.book import FactorBook
 from tests.feeds.made_candles import HOUR, made
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from forwardtrader.core.errors import InvalidSetting
-from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.feeds.factors.book import FactorBook, read_factor
 from forwardtrader.feeds.factors.files import parse_factor
 from tests.feeds.made_candles import HOUR

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forwardtrader.core.errors import CandleFileInvalid, FactorNotYetPublished
-from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.feeds.factors.book import read_factor
 from forwardtrader.feeds.factors.series import FactorList, FactorSource, Observation, join_as_of
 from tests.feeds.made_candles import HOUR, START, made

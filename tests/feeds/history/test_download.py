@@ -99,7 +99,7 @@ def test_the_command_prints_what_the_store_holds(venue: LoopbackVenue, store: Ca
         (["--symbol", "BTC/USTD"], 2, "nearest are BTC/USDT"),
         (["--timeframe", "7h"], 2, "has no 7h candles"),
         (["--timeframe", "hourly"], 2, "'hourly' is not known"),
-        (["--set", "feeds.exchange_ur=x"], 2, "did you mean 'exchange_url'"),
+        (["--set", "feeds.exchange_ur=x"], 2, "did you mean 'feeds.exchange_url'"),
     ],
 )
 def test_the_command_refuses_mistakes_in_one_line(

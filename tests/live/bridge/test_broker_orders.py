@@ -48,3 +48,23 @@ def test_an_order_that_goes_on_under_another_name_is_found_by_both() -> None:
     assert book.sent_as(order) is None
     book.name(order, "second")
     assert book.of_client_id("first") is book.of_client_id("second") is order
+
+
+def test_an_order_made_anew_under_the_name_of_one_that_is_done_is_found_until_it_is_forgotten_itself() -> None:
+    class Order:
+        def __init__(self, ref: int) -> None:
+            self.ref = ref
+
+        def alive(self) -> bool:
+            return False
+
+    book, orders = BrokerOrders(), [Order(ref) for ref in range(200)]
+    for order in orders:
+        book.keep(order, intent("revived" if order.ref < 2 else f"id-{order.ref}"))
+    book.over(orders[0])
+    for order in orders[2:66]:
+        book.over(order)
+    assert book.of_client_id("revived") is orders[1]
+    for order in (orders[1], *orders[66:]):
+        book.over(order)
+    assert book.of_client_id("revived") is None

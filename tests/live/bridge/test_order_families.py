@@ -65,6 +65,10 @@ def steps(*found: KnownIntent) -> dict[str, tuple[str, str]]:
         (known(ENTRY, GONE, "2"), known(STOP, GONE, "1", note="expired"), known(LIMIT, HELD), ("send 0.998", "stay 0.998")),
         (known(ENTRY, GONE, "2"), known(STOP, RESTS), known(LIMIT, GONE, note="canceled"), ("stay ", "")),
         (known(ENTRY, GONE, "2"), known(STOP, HELD), known(LIMIT, GONE, "1", note="canceled"), ("send 0.998", "")),
+        (known(ENTRY, GONE, "2"), known(STOP, RESTS), known(LIMIT, GONE, note=HEARD), ("stay ", "")),  # the run kept the stop: so do we
+        (known(ENTRY, GONE, "2"), known(STOP, RESTS), known(LIMIT, GONE, "1", note=HEARD), ("stay ", "")),
+        (known(ENTRY, GONE, "2"), known(STOP, HELD), known(LIMIT, GONE, "1", note=HEARD), ("send 0.998", "")),
+        (known(ENTRY, GONE, "2"), known(STOP, RESTS), known(LIMIT, GONE, note=f"{REPORTED}to be cancelled"), ("cancel ", "")),
     ],
 )  # fmt: skip
 def test_every_state_of_a_bracket_has_its_step(

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from forwardtrader.core.errors import ConfigError, VenueUnreachable
-from forwardtrader.core.settings import LiveSettings
-from forwardtrader.live.output.firestore import FirestoreMirror
-from forwardtrader.live.output.mirror import MirrorQueue, SessionMirror
+from forwardtrader.core.errors import ConfigError, TradingError, VenueBusy, VenueRefused, VenueUnreachable
+from forwardtrader.live.mirror.mirror_queue import MirrorQueue
+from forwardtrader.live.output.firestore import FirestoreLeases, FirestoreMirror, project_of_key
+from forwardtrader.live.output.lease import Lease
 from forwardtrader.live.output.state_store import Event, StateStore
 from tests import PATIENCE_S
-from tests.live.firestore_emulator import Emulator, emulator_here, free_port
-
-pytestmark = pytest.mark.slow
-_PROJECTS = iter(range(1000))
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    made = emulator_here()
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def project() -> str:
-    return f"practice-{next(_PROJECTS)}"
+from tests.live.firestore_emulator import Emulator, emulator_here, free_port, new_project
+from tests.live.recorded_session import wait_for
 
 
 @pytest.fixture
@@ -43,76 +35,70 @@ def store(tmp_path: Path) -> Iterator[StateStore]:
     made.close()
 
 
-def mirror_on(port: int, project: str, monkeypatch: pytest.MonkeyPatch) -> FirestoreMirror:
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{port}")
-    return FirestoreMirror(project)
+@pytest.fixture
+def mirror(firestore: Emulator) -> FirestoreMirror:
+    return FirestoreMirror(new_project())
 
 
-def awake(mirror: FirestoreMirror) -> FirestoreMirror:
-    """The mirror, once the emulator behind it answers: a fresh one takes its time over the first requests."""
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            mirror.put([Event(1, "warm/up", {})])
-            return mirror
-        except VenueUnreachable:
-            assert time.monotonic() < until, "the emulator does not answer"
+def facts(body: dict[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (body or {}).items() if name not in ("seq", "token")}
 
 
-def drained(store: StateStore, patience_s: float = 90.0) -> None:
-    until = time.monotonic() + patience_s
-    while store.lag():
-        assert time.monotonic() < until, f"{store.lag()} events still wait"
-        time.sleep(0.05)
-
-
-def test_everything_arrives_whole_and_the_newest_wins(
-    emulator: Emulator, project: str, store: StateStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mirror = awake(mirror_on(emulator.port, project, monkeypatch))
+def test_everything_arrives_whole_and_the_newest_wins(mirror: FirestoreMirror, store: StateStore) -> None:
     outbox = MirrorQueue(store, mirror, every_s=0.05)
     for n in range(350):
         store.set(f"sessions/a/fills/{n:08d}", {"n": n, "symbol": "BTC/USDT", "price": 1.5})
         store.set("sessions/a", {"bars": n, **({"early": True} if n < 5 else {})})
     outbox.start()
-    drained(store)
+    wait_for(lambda: not store.lag().waiting)
     outbox.stop()
-    status = mirror.get("sessions/a")
-    assert status is not None
-    assert {k: status[k] for k in status if k != "seq"} == {"bars": 349}
+    assert facts(mirror.get("sessions/a")) == {"bars": 349}
     assert [(mirror.get(f"sessions/a/fills/{n:08d}") or {})["n"] for n in (0, 99, 100, 349)] == [0, 99, 100, 349]
     assert mirror.get("sessions/b") is None
+    below = mirror.below("sessions/a")
+    assert sorted(below) == [f"sessions/a/fills/{n:08d}" for n in range(350)]
+    mirror.delete(list(below)[:349])
+    assert list(mirror.below("sessions/a")) == ["sessions/a/fills/00000349"]
 
 
-def test_written_twice_changes_nothing_and_an_older_event_never_replaces_a_newer_one(
-    emulator: Emulator, project: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mirror = awake(mirror_on(emulator.port, project, monkeypatch))
+def test_written_twice_changes_nothing_and_an_older_event_never_replaces_a_newer_one(mirror: FirestoreMirror) -> None:
     mirror.put([Event(5, "sessions/a", {"n": 5, "odd.name": {"deep": [1, 2]}})])
     mirror.put([Event(5, "sessions/a", {"n": 5, "odd.name": {"deep": [1, 2]}})])
     mirror.put([Event(4, "sessions/a", {"n": 4}), Event(1, "sessions/b", {"n": 1})])
-    assert mirror.get("sessions/a") == {"n": 5, "odd.name": {"deep": [1, 2]}, "seq": 5}
+    assert mirror.get("sessions/a") == {"n": 5, "odd.name": {"deep": [1, 2]}, "seq": 5, "token": 0}
     mirror.put([Event(6, "sessions/a", {"m": 6})])
-    assert mirror.get("sessions/a") == {"m": 6, "seq": 6}
-    assert mirror.get("sessions/b") == {"n": 1, "seq": 1}
+    assert mirror.get("sessions/a") == {"m": 6, "seq": 6, "token": 0}
+    assert mirror.get("sessions/b") == {"n": 1, "seq": 1, "token": 0}
 
 
-def test_a_write_that_was_given_up_and_comes_late_is_refused(emulator: Emulator, project: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not emulator.is_googles:
+def test_a_document_that_is_there_though_this_machine_thinks_it_is_new_is_read_first(mirror: FirestoreMirror) -> None:
+    mirror.put([Event(5, "sessions/a", {"n": 5}), Event(6, "sessions/b", {"n": 6})])
+    mirror.put([Event(4, "sessions/a", {"n": 4}, is_new=True), Event(7, "sessions/b", {"n": 7}, is_new=True)])
+    mirror.put([Event(8, "sessions/c", {"n": 8}, is_new=True)])
+    assert [facts(mirror.get(f"sessions/{name}")) for name in "abc"] == [{"n": 5}, {"n": 7}, {"n": 8}]
+
+
+def test_what_a_machine_writes_whose_lease_another_one_took_is_older_whatever_it_counts(mirror: FirestoreMirror) -> None:
+    mirror.put([Event(5000, "sessions/a", {"of": "old"}, token=1)])
+    mirror.put([Event(1, "sessions/a", {"of": "new"}, token=2)])
+    mirror.put([Event(5001, "sessions/a", {"of": "old"}, token=1)])
+    assert facts(mirror.get("sessions/a")) == {"of": "new"}
+
+
+def test_a_write_that_was_given_up_and_comes_late_is_refused(mirror: FirestoreMirror, firestore: Emulator) -> None:
+    if not firestore.is_googles:
         pytest.skip("this emulator knows no conditions on the time of the last update")
-    mirror = awake(mirror_on(emulator.port, project, monkeypatch))
     mirror.put([Event(1, "sessions/a", {"n": 1})])
     late = mirror._client.batch()
     mirror._add(late, Event(2, "sessions/a", {"n": 2}), mirror._held(["sessions/a"])["sessions/a"])
     mirror.put([Event(3, "sessions/a", {"n": 3})])
     with pytest.raises(Exception, match=r"version|condition"):
         late.commit(retry=None, timeout=3)
-    assert mirror.get("sessions/a") == {"n": 3, "seq": 3}
+    assert mirror.get("sessions/a") == {"n": 3, "seq": 3, "token": 0}
 
 
-def test_secrets_do_not_leave_the_machine(emulator: Emulator, project: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_do_not_leave_the_machine(mirror: FirestoreMirror, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BINANCE_API_SECRET", "s3cr3t-of-mine")
-    mirror = awake(mirror_on(emulator.port, project, monkeypatch))
     url = "https://api.example.com/api/v3/order?symbol=BTCUSDT&signature=deadbeefdeadbeef"
     mirror.put([Event(1, "sessions/a", {"reason": url, "notes": [{"text": "s3cr3t-of-mine"}], "n": 1})])
     written = str(mirror.get("sessions/a"))
@@ -121,11 +107,42 @@ def test_secrets_do_not_leave_the_machine(emulator: Emulator, project: str, monk
     assert "BTCUSDT" in written
 
 
+def test_what_firestore_never_takes_is_told_from_what_it_takes_later(mirror: FirestoreMirror) -> None:
+    with pytest.raises(VenueRefused, match="never takes"):
+        mirror.put([Event(1, "sessions/a", {"n": [[1]]})])
+    with pytest.raises(VenueRefused, match="never takes"):
+        mirror.put([Event(1, "sessions/a", {"n": "x" * 1_100_000})])
+    mirror.check("here")
+
+
+def test_one_of_two_machines_gets_the_account_and_each_holder_a_higher_token(firestore: Emulator) -> None:
+    project = new_project()
+    one, other = FirestoreLeases(project), FirestoreLeases(project)
+    now = time.time()
+    assert one.take("x", Lease("a", now + 100, session="s"), now).token == 1
+    refused = other.take("x", Lease("b", now + 100), now)
+    assert (refused.holder, refused.session, refused.token) == ("a", "s", 1)
+    assert now < refused.until <= now + 101, "by Firestore's own clock"
+    assert one.take("x", Lease("a", now + 100, 1), now).token == 1
+    assert one.take("x", Lease("a", now, 1), now).holder == "a", "given back"
+    assert other.take("x", Lease("b", now + 100), now).token == 2
+    assert one.take("x", Lease("a", now + 100, 1), now).holder == "b", "it cannot renew what it lost"
+
+
+def test_a_machine_whose_clock_is_wrong_takes_no_lease_that_is_in_force(firestore: Emulator) -> None:
+    leases, now = FirestoreLeases(new_project()), time.time()
+    leases.take("x", Lease("a", now + 100), now)
+    for wrong in (now + 86_400, now - 86_400):
+        assert leases.take("x", Lease("b", wrong + 100), wrong).holder == "a"
+
+
+@pytest.mark.slow
 def test_an_emulator_that_is_down_fails_at_once_and_gets_everything_when_it_is_back(
-    emulator: Emulator, project: str, store: StateStore, monkeypatch: pytest.MonkeyPatch
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    emulator.stop()
-    mirror = mirror_on(emulator.port, project, monkeypatch)
+    emulator = emulator_here()
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{emulator.port}")
+    mirror = FirestoreMirror(new_project())
     began = time.monotonic()
     with pytest.raises(VenueUnreachable):
         mirror.put([Event(1, "sessions/a", {"n": 1})])
@@ -134,47 +151,162 @@ def test_an_emulator_that_is_down_fails_at_once_and_gets_everything_when_it_is_b
     outbox.start()
     for n in range(50):
         store.set(f"sessions/a/fills/{n}", {"n": n})
-    until = time.monotonic() + PATIENCE_S
-    while outbox.failures < 2 and time.monotonic() < until:
-        time.sleep(0.05)
-    assert outbox.failures >= 2
-    emulator.start()
-    drained(store)
-    assert (mirror.get("sessions/a/fills/49") or {})["n"] == 49
-    emulator.stop()  # empty when it comes again
-    emulator.start()
-    store.requeue_all()
-    drained(store)
-    outbox.stop()
-    assert (mirror.get("sessions/a/fills/0") or {})["n"] == 0
+    wait_for(lambda: outbox.failures >= 2)
+    try:
+        emulator.start()
+        wait_for(lambda: not store.lag().waiting)
+        assert (mirror.get("sessions/a/fills/49") or {})["n"] == 49
+        emulator.stop()  # empty when it comes again
+        emulator.start()
+        store.requeue(store.names())
+        wait_for(lambda: not store.lag().waiting)
+        outbox.stop()
+        assert (mirror.get("sessions/a/fills/0") or {})["n"] == 0
+    finally:
+        emulator.stop()
 
 
-def test_a_mirror_that_takes_connections_and_says_nothing_costs_the_session_nothing(
-    project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_mirror_that_takes_connections_and_says_nothing_costs_whoever_writes_nothing(
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
-    deaf = socket.create_server(("127.0.0.1", port))
-    held: list[Any] = []
-    threading.Thread(target=lambda: [held.append(deaf.accept()) for _ in range(50)], daemon=True).start()
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{port}")
-    settings = LiveSettings(state_path=str(tmp_path / "state.db"), firestore_project=project)
-    mirror = SessionMirror(settings, "one")
-    slowest = 0.0
-    for n in range(300):
+    with deaf() as port:
+        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{port}")
+        outbox = MirrorQueue(store, FirestoreMirror(new_project()))
+        outbox.start()
+        for n in range(300):
+            store.set(f"sessions/one/fills/{n:08d}", {"n": n})
+        assert store.lag().waiting == 300
         began = time.monotonic()
-        mirror.note(f"{n:08d}", {"n": n})
-        mirror.status({"bars": n}, now=True)
-        slowest = max(slowest, time.monotonic() - began)
-    assert slowest < 1.0
-    began = time.monotonic()
-    lag = mirror.store.lag()
-    mirror.close()
-    assert lag == 600
-    assert time.monotonic() - began < 8
+        outbox.stop(0.1)
+        assert time.monotonic() - began < PATIENCE_S / 2
+        outbox.stop(PATIENCE_S)
 
 
-def test_a_key_file_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: str) -> None:
+@contextmanager
+def deaf() -> Iterator[int]:
+    """A port that takes connections and says nothing."""
+    server, held = socket.create_server(("127.0.0.1", free_port())), []
+
+    def hear() -> None:
+        while True:
+            try:
+                held.append(server.accept()[0])
+            except OSError:
+                return
+
+    thread = threading.Thread(target=hear)
+    thread.start()
+    yield server.getsockname()[1]
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join()
+    for connection in held:
+        connection.close()
+
+
+# What a user does wrong
+
+
+def key_file(folder: Path, project: str = "mine", **changed: str) -> Path:
+    """A service account key as the console makes them, of nobody."""
+    private = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    made = {
+        "type": "service_account", "project_id": project, "private_key_id": "1", "private_key": private.decode(),
+        "client_email": f"it@{project}.example", "client_id": "1", "token_uri": "http://127.0.0.1:9/token",
+    }  # fmt: skip
+    path = folder / "key.json"
+    path.write_text(json.dumps(made | changed))
+    return path
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path | str], None]:
     monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
-    monkeypatch.setenv("FIREBASE_CREDENTIALS_PATH", str(tmp_path / "none.json"))
-    with pytest.raises(ConfigError, match="service account"):
-        FirestoreMirror(project)
+    return lambda path: monkeypatch.setenv("FIREBASE_CREDENTIALS_PATH", str(path))
+
+
+def test_a_key_that_is_missing_malformed_or_of_another_project_is_one_line(key: Callable[[Path | str], None], tmp_path: Path) -> None:
+    (tmp_path / "empty.json").write_text("{}")
+    (tmp_path / "torn.json").write_text('{"type": "service_acc')
+    for path, said in (
+        ("", "FIREBASE_CREDENTIALS_PATH is not"), (tmp_path / "none.json", "not a readable service account key"),
+        (tmp_path / "empty.json", "not a readable"), (tmp_path / "torn.json", "not a readable"), (tmp_path, "not a readable"),
+        (key_file(tmp_path), "for project mine, not practice"),
+    ):  # fmt: skip
+        key(path)
+        with pytest.raises(ConfigError, match=said) as found:
+            FirestoreMirror("practice")
+        assert "\n" not in str(found.value)
+    assert project_of_key() == "mine"
+
+
+@contextmanager
+def token_server(status: int, answer: dict[str, str]) -> Iterator[str]:
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/token"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_key_that_was_revoked_is_told_from_a_network_that_is_down(key: Callable[[Path | str], None], tmp_path: Path) -> None:
+    revoked = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
+    project = new_project()
+    with token_server(400, revoked) as address:
+        key(key_file(tmp_path, project, token_uri=address))
+        with pytest.raises(ConfigError, match="revoked"):
+            FirestoreMirror(project).check("here")
+    with pytest.raises(VenueUnreachable):  # nobody answers there any more
+        FirestoreMirror(project).check("here")
+
+
+class Refuse(grpc.GenericRpcHandler):
+    """Answers every call with one error."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        self.code, self.details = code, details
+
+    def service(self, _details: Any) -> Any:
+        return grpc.unary_unary_rpc_method_handler(lambda _request, context: context.abort(self.code, self.details))
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "kind", "said"),
+    [
+        (grpc.StatusCode.PERMISSION_DENIED, "Missing or insufficient permissions.", ConfigError, "Cloud Datastore User"),
+        (grpc.StatusCode.NOT_FOUND, "The database (default) does not exist", ConfigError, "has no Firestore database"),
+        (grpc.StatusCode.UNAUTHENTICATED, "Request had invalid credentials", ConfigError, "revoked"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota exceeded.", VenueBusy, "quota"),
+        (grpc.StatusCode.UNAVAILABLE, "try later", VenueUnreachable, "does not answer"),
+    ],
+)
+def test_what_firestore_answers_is_one_line_of_ours(
+    code: grpc.StatusCode, details: str, kind: type[TradingError], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = grpc.server(ThreadPoolExecutor(2), handlers=(Refuse(code, details),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{port}")
+    try:
+        with pytest.raises(kind, match=said) as found:
+            FirestoreMirror(new_project()).check("here")
+        assert "\n" not in str(found.value)
+        with pytest.raises(kind):
+            FirestoreLeases(new_project()).take("x", Lease("a", 1), 0)
+    finally:
+        server.stop(0).wait()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwardtrader.core.errors import AccountLocked, VenueUnreachable
-from forwardtrader.live.output.firestore import FirestoreLeases
-from forwardtrader.live.output.lease import AccountLease, Lease, MemoryLeases, in_force
-from tests.live.firestore_emulator import emulator_here
+from forwardtrader.live.output.lease import AccountLease, Lease, MemoryLeases, Outage
 
 
 class Clock:
@@ -31,12 +27,23 @@ class Clock:
 class Down:
     """A store that does not answer."""
 
-    def take(self, name: str, wanted: Lease, now: float) -> Lease | None:
+    def take(self, name: str, wanted: Lease, now: float) -> Lease:
         raise VenueUnreachable("nobody there")
 
 
-def lease(store: Any, holder: str, clock: Clock, lost: Any = lambda _reason: None) -> AccountLease:
-    return AccountLease("binance-0123", store, holder, clock, lost)
+class Flaky(MemoryLeases):
+    """Answers as long as it is up."""
+
+    is_up = True
+
+    def take(self, name: str, wanted: Lease, now: float) -> Lease:
+        if not self.is_up:
+            raise VenueUnreachable("nobody there")
+        return super().take(name, wanted, now)
+
+
+def lease(store: Any, holder: str, clock: Clock, lost: Any = lambda _reason: None, outage: Outage = "trade") -> AccountLease:
+    return AccountLease("binance-0123", store, holder, clock, lost, outage=outage)
 
 
 def test_a_second_machine_is_refused_until_the_first_one_gives_the_account_back() -> None:
@@ -72,7 +79,9 @@ def test_a_machine_whose_account_another_one_took_hears_of_it() -> None:
     assert first.renew()
     clock.at += timedelta(minutes=5)  # it was cut off
     assert lease(store, "b", clock).renew()
+    assert first.objection() == "the lease of binance-0123 has ended and could not be renewed yet"
     assert not first.renew()
+    assert "traded by b" in first.objection()
     assert "traded by b" in heard[0] and "--resume" in heard[0]
 
 
@@ -85,45 +94,50 @@ def test_a_store_that_does_not_answer_keeps_nobody_from_trading() -> None:
     assert not any(thread.name == "lease" for thread in threading.enumerate())
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 400)), max_size=30))
-def test_there_is_never_more_than_one_holder_at_a_time(moves: list[tuple[str, int]]) -> None:
+def test_a_store_that_goes_down_stops_new_exposure_only_where_the_settings_say_so() -> None:
+    for outage, said in (("trade", ""), ("hold", "has ended")):
+        store, clock = Flaky(), Clock()
+        held = lease(store, "a", clock, outage=outage)
+        assert held.renew() and held.objection() == ""
+        store.is_up = False
+        clock.at += timedelta(seconds=179)
+        assert held.renew() and held.objection() == ""
+        clock.at += timedelta(seconds=2)
+        assert "has ended" in held.objection(), "nobody asked since: the machine was asleep"
+        held.renew()
+        assert said in held.objection() and bool(held.objection()) is bool(said)
+        store.is_up = True
+        assert held.renew() and held.objection() == ""
+
+
+def test_without_the_store_a_session_that_holds_at_an_outage_does_not_start() -> None:
+    with pytest.raises(VenueUnreachable):
+        lease(Down(), "a", Clock(), outage="hold").start()
+
+
+def test_a_store_that_was_wiped_gives_the_same_lease_again() -> None:
+    store, clock = MemoryLeases(), Clock()
+    held = lease(store, "a", clock)
+    assert held.renew() and held.token == 1
+    store.held["binance-0123"] = Lease("b", clock.at.timestamp(), 6)  # others had it, and gave it back
+    second = lease(store, "a", clock)
+    assert second.renew() and second.token == 7
+    store.held.clear()
+    assert second.renew() and second.token == store.held["binance-0123"].token == 7
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 400), st.booleans()), max_size=30))
+def test_there_is_never_more_than_one_holder_at_a_time_and_tokens_only_grow(moves: list[tuple[str, int, bool]]) -> None:
     store, now = MemoryLeases(), 0.0
-    believed: dict[str, float] = {}  # until when each machine may think that it holds the account
-    for holder, pause in moves:
+    believed: dict[str, tuple[float, int]] = {}  # until when each machine may think that it holds the account, and its token
+    newest = 0
+    for holder, pause, starts in moves:
         now += pause
-        if store.take("x", Lease(holder, now + 180), now) is None:
-            believed[holder] = now + 180
+        token = 0 if starts or holder not in believed else believed[holder][1]
+        given = store.take("x", Lease(holder, now + 180, token), now)
+        if given.holder == holder and token in (0, given.token):
+            assert given.token >= newest and (token or given.token > newest)
+            newest, believed[holder] = given.token, (now + 180, given.token)
         else:
             believed.pop(holder, None)
-        assert sum(until > now for until in believed.values()) <= 1
-        assert in_force(store.held["x"], store.held["x"].holder, now) is None
-
-
-def patiently(take: Callable[[str, Lease, float], Lease | None], account: str, wanted: Lease, now: float) -> Lease | None:
-    """The answer of an emulator that may be too busy for the first ones; a lease may be asked for again."""
-    until = time.monotonic() + 60.0
-    while True:
-        try:
-            return take(account, wanted, now)
-        except VenueUnreachable:
-            if time.monotonic() > until:
-                raise
-
-
-@pytest.mark.slow
-def test_in_firestore_one_of_two_machines_gets_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    emulator = emulator_here()
-    emulator.start()
-    try:
-        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{emulator.port}")
-        one, other = FirestoreLeases("practice-lease"), FirestoreLeases("practice-lease")
-        assert patiently(one.take, "x", Lease("a", 100), 0) is None
-        assert patiently(other.take, "x", Lease("b", 100), 0) == Lease("a", 100)
-        assert patiently(one.take, "x", Lease("a", 200), 50) is None
-        assert patiently(other.take, "x", Lease("b", 300), 150) == Lease("a", 200)
-        assert patiently(other.take, "x", Lease("b", 300), 201) is None
-        emulator.stop()
-        with pytest.raises(VenueUnreachable):
-            one.take("x", Lease("a", 500), 250)
-    finally:
-        emulator.stop()
+        assert sum(until > now for until, _ in believed.values()) <= 1

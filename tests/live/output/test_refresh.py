@@ -8,22 +8,19 @@ import signal
 import sys
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import psutil
+import pytest
 from filelock import FileLock
 
 from forwardtrader.core.log import log_to
-from forwardtrader.core.settings import LiveSettings
 from forwardtrader.live.output.files import CANDLES, EQUITY, FILLS, FORECASTS, ORDERS, PAGE
-from forwardtrader.live.output.mirror import SessionMirror
 from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.tables import Rows
 from forwardtrader.live.output.writer import Writer
-from forwardtrader.reports.pages.session_status import read_status
+from forwardtrader.reports.pages.session_status import SessionStatus, read_status
 from tests import PATIENCE_S
-from tests.live.output.test_mirror import told_fills
 from tests.live.recorded_session import (
     SYMBOLS,
     RecordedSession,
@@ -100,6 +97,7 @@ def test_ctrl_c_in_a_terminal_ends_a_session_and_all_beside_it_without_a_word(tm
     assert equity.index[-1] == status.last_bar
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_session_does_not_grow_with_what_it_writes(tmp_path: Path, writer: Writer) -> None:
     """What the session's own process allocates for a writing is counted, so neither speed nor the system's allocator has a say."""
 
@@ -127,23 +125,25 @@ def test_the_memory_of_a_session_does_not_grow_with_what_it_writes(tmp_path: Pat
     assert long < 500_000, (short, long)
 
 
-class _Deaf(SessionMirror):
+class _Deaf:
     """Hears nothing."""
 
-    def __init__(self) -> None:
+    def write(self, status: SessionStatus, *, last: bool = False) -> None:
         pass
 
-    def status(self, body: dict[str, Any], *, now: bool = False) -> None:
-        pass
 
-    def fills(self, session: Any, upto: int, fresh: Any) -> bool:
-        return False
+class _Counting(_Deaf):
+    """Counts what it hears at the end."""
+
+    heard = 0
+
+    def write(self, status: SessionStatus, *, last: bool = False) -> None:
+        self.heard += last
 
 
 def test_a_session_tells_its_mirror_everything_at_its_end(tmp_path: Path, writer: Writer) -> None:
+    mirror = _Counting()
     with recorded(tmp_path / "one", 2_500, fresh=Rows(SYMBOLS, [fill(2_500)], [], [])) as session:
-        mirror = SessionMirror(LiveSettings(state_path=str(tmp_path / "state.db")), "one")
         SessionOutput(session.job, session.store, mirror, writer=writer).finish()
-        mirror.close()
-    assert len(told_fills(tmp_path)) == 251
+    assert mirror.heard == 1
     assert len(pd.read_parquet(session.folder / FILLS)) == 251

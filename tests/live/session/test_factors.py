@@ -13,14 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.settings import FactorSettings
+from forwardtrader.core.clock import FixedClock, SystemClock
+from forwardtrader.core.rooms.factor import FactorSettings
+from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import FactorBook
+from forwardtrader.feeds.fetching.opened import collectors
+from forwardtrader.feeds.fetching.poller import FactorPoller
 from forwardtrader.live.parity.command import compare
 from forwardtrader.live.request import read_request
 from forwardtrader.live.session.factors import KNOWN_AGAIN, LATE, NOT_KNOWN, LiveFactors
 from tests import ROOT
+from tests.feeds.fetching.loopback_source import said, served
 
 HOUR = Timeframe.parse("1h")
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -79,6 +83,30 @@ def test_a_value_that_reaches_the_file_late_is_told(tmp_path: Path) -> None:
     assert heard.told == [(LATE, "funding_rate", "2024-01-01T15:00Z")]
 
 
+def test_what_a_session_fetched_and_joined_is_what_a_backtest_joins_to_the_last_bit(tmp_path: Path) -> None:
+    """Values come late, are revised and repeated while the bars of a session close."""
+    rng, rows = np.random.default_rng(0), [{"t": int(START.timestamp()) - 3600 * n, "v": str(n)} for n in range(1, 30)]
+    with served() as source:
+        source.routes["/x"] = lambda _query: said(rows)
+        entry = {"kind": "json", "name": "x", "url": f"{source.url}/x", "time": "t", "column": "v", "known_after": "30m"}
+        feeds = FeedSettings.model_validate({"factors": [entry], "factor_path": str(tmp_path)})
+        clock = FixedClock(START)
+        poller = FactorPoller(collectors(feeds, clock), timedelta(days=3))
+        [collector], heard = poller.collectors, Heard()
+        collector.collect(START - timedelta(days=3), live=False)
+        facts, seen = LiveFactors(FactorBook(feeds.located_factors, HOUR), heard, poller), {}
+        for hour in range(1, 40):
+            rows += [{"t": int(START.timestamp()) + 3600 * int(rng.integers(max(0, hour - 4), hour + 1)), "v": str(rng.normal())}]
+            clock.at = START + timedelta(hours=hour, minutes=int(rng.integers(1, 50)))
+            collector.collect_newest(timedelta(days=3))
+            seen[hour] = facts(bars_up_to(hour, 60))
+    later = FactorBook(feeds.located_factors, HOUR)
+    for hour, joined in seen.items():
+        assert later.columns(bars_up_to(hour, 60)).to_numpy().tobytes() == joined.to_numpy().tobytes()
+    assert later.columns(bars_up_to(39, 39)).iloc[:, 0].nunique() > 20
+    assert heard.told == []
+
+
 def test_factors_are_a_flag_of_the_live_command() -> None:
     assert read_request(["--factor", "mood=m.csv,known_after=1d"]).settings.feeds.factors == (
         FactorSettings(file="m.csv", name="mood", known_after=timedelta(days=1)),
@@ -92,6 +120,7 @@ def test_a_session_with_a_factor_equals_its_replay(tmp_path: Path) -> None:
     table = pd.DataFrame({"timestamp": days.strftime("%Y-%m-%dT%H:%M:%SZ"), "value": value, "classification": "x"})
     table.to_csv(tmp_path / "mood.csv", index=False)
     words = ["--sandbox", "--speed", "lockstep", "--session", "mood", "--quiet", "--bars", "300", "--factor", str(tmp_path / "mood.csv")]
+    words += ["--factor", "taker_volume"]  # fetched from the practice exchange
     for setting in (
         *("models.train_window=60d", "models.retrain_every=10d", "models.epochs=1", "models.seeds=1", "models.units=8"),
         *(f"live.sessions_path={tmp_path}", f"live.state_path={tmp_path / 'state.db'}", f"models.save_path={tmp_path / 'models'}"),

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import ConfigError, StartRefused, UnknownSymbol
+from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.live.request import read_request
-from forwardtrader.live.session.setup import open_market
+from forwardtrader.live.session.setup import _upgraded, open_market
 from tests.live.session_runner import request_for, run
+
+
+def test_factors_of_a_plan_of_another_version_are_the_same_where_both_say_the_same() -> None:
+    planned = [{"file": "f.csv", "name": "", "column": "", "known_after": "1d", "max_age": None}]  # as earlier versions wrote them
+    now = [FactorSettings(file="f.csv", known_after=timedelta(days=1)).model_dump(mode="json")]
+    assert _upgraded("factors", planned, now) == now
+    assert _upgraded("factors", [{"file": ""}], now) != now
+    assert _upgraded("factors", [], []) == []
 
 
 def test_a_session_cannot_go_on_with_other_symbols(tmp_path: Path) -> None:

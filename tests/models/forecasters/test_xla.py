@@ -21,6 +21,7 @@ def one_network(cores: set[int]) -> Any:
     return json.loads(subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True, timeout=300).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two cores to choose from")
 def test_a_network_is_the_same_on_one_core_as_on_all_and_made_by_one_thread() -> None:
     everywhere = os.sched_getaffinity(0)

@@ -88,6 +88,18 @@ def test_skipping_plays_the_prints_before_a_moment(tmp_path: Path) -> None:
     assert venue.market_clock() % MINUTE == 25_000
 
 
+def test_skipping_over_the_end_of_a_bar_closes_it_and_the_market_goes_on(tmp_path: Path) -> None:
+    venue = venue_of(tmp_path, BARS, ticks_per_bar=6)
+    candles = venue.exchange.listings[SYMBOL].candles
+    first = candles.running
+    assert first is not None
+    venue.driver.skip_to(venue.market_clock() + 45_000)  # within the bar
+    venue.driver.skip_to(venue.market_clock() + 30_000)  # less than a bar later, and in the next one
+    assert candles.closed[-1].start == first.start
+    assert candles.running is not None and candles.running.start == first.start + MINUTE
+    assert venue.market_clock() == first.start + 75_000
+
+
 def test_a_bar_is_scaled_on_its_grid() -> None:
     assert scaled(candle(10, 12, 9, 11), Decimal("0.333"), Decimal("0.5")) == candle(3.5, 4, 3, 3.5)
 

@@ -47,7 +47,7 @@ def test_what_a_limit_does_is_its_own_setting() -> None:
         ({"risk.losing_streak_rearm": "0d"}, "is no time at all"),
         ({"risk.max_drawdown": 20}, "risk.max_drawdown: Input should be less than 1, not 20"),
         ({"risk.on_drawdown": "sell"}, "'reduce', 'halt' or 'flatten', not 'sell'"),
-        ({"risk.max_drawdwn": 0.2}, "did you mean 'max_drawdown'"),
+        ({"risk.max_drawdwn": 0.2}, "did you mean 'risk.max_drawdown'"),
     ],
 )
 def test_settings_that_contradict_each_other_are_one_line(overrides: dict[str, Any], words: str) -> None:

@@ -1,0 +1,202 @@
+"""Taking a session over: its settings come from where it was begun, its lease is waited for, and no real order is sent unasked."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.errors import AccountLocked, ConfigError, StartRefused
+from forwardtrader.live.mirror.session_mirror import asked
+from forwardtrader.live.output.firestore import FirestoreLeases, FirestoreMirror
+from forwardtrader.live.output.lease import Lease, MemoryLeases
+from forwardtrader.live.parity.command import compare
+from forwardtrader.live.preflight.owner import machine_name
+from forwardtrader.live.preflight.takeover import as_begun, take_over, wait_for_lease
+from forwardtrader.live.request import LiveRequest, read_request
+from forwardtrader.sandbox.process import start_sandbox
+from tests import PATIENCE_S
+from tests.live.firestore_emulator import Emulator, new_project
+from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, wait_for_bars
+from tests.live.test_other_venues import BOTH, session
+
+REAL = ("--live", "--yes-real-money", "--yes-real-money")
+
+
+def begun_as(request: LiveRequest) -> dict[str, Any]:
+    return {"config": request.settings.model_dump(mode="json"), "request": asked(request)}
+
+
+def test_settings_come_from_where_it_was_begun_and_places_and_secrets_from_here() -> None:
+    there = read_request(
+        [
+            "--session",
+            "one",
+            "--symbol",
+            "ETH/USDT",
+            "--timeframe",
+            "5m",
+            "--set",
+            "strategies.cash=777",
+            "--set",
+            "live.state_path=/there.db",
+        ]
+    )
+    document = begun_as(there)
+    document["config"]["feeds"]["exchange_url"] = "https://***@x.example"
+    here = read_request(["--session", "one", "--set", "live.state_path=here.db", "--set", "models.save_path=mine"])
+    taken = as_begun(here, document, "practice")
+    assert (taken.symbols, str(taken.timeframe), taken.settings.strategies.cash) == (("ETH/USDT",), "5m", 777)
+    assert (taken.settings.live.state_path, taken.settings.live.firestore_project) == ("here.db", "practice")
+    assert (taken.settings.models.save_path, taken.settings.feeds.exchange_url) == ("mine", "")
+
+
+def test_real_orders_are_asked_for_here_and_a_practice_account_is_nowhere_else() -> None:
+    plain, real = read_request(["--session", "one"]), read_request(["--session", "one", *REAL])
+    with pytest.raises(ConfigError, match="add --live --yes-real-money"):
+        as_begun(plain, begun_as(real), "p")
+    assert as_begun(real, begun_as(real), "p").mode == "live"
+    with pytest.raises(ConfigError, match="practice exchange of its machine"):
+        as_begun(real, begun_as(read_request(["--live", "--sandbox"])), "p")
+    with pytest.raises(ConfigError, match="trades on paper"):
+        as_begun(real, begun_as(plain), "p")
+    with pytest.raises(ConfigError, match="another version"):
+        as_begun(plain, {"config": {"unknown": {}}, "request": {}}, "p")
+
+
+class MovingClock:
+    """Goes on by a minute whenever it is looked at."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        self.at += timedelta(minutes=1)
+        return self.at
+
+
+def test_a_lease_is_waited_for_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forwardtrader.live.preflight.takeover._ASK_EVERY_S", 0.0)
+    leases, clock, said = MemoryLeases(), MovingClock(), []
+    leases.held["session-one"] = Lease("there", clock.at.timestamp() + 170, 4, "one")
+    assert wait_for_lease(read_request(["--session", "one"]), None, leases, clock, said.append) == 5
+    assert said == ["session-one is held by there, until 00:02:50 UTC unless renewed; waiting"]
+
+
+def test_without_a_project_or_of_a_session_that_nobody_knows_it_is_one_line(firestore: Emulator, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"set live\.firestore_project"):
+        take_over(read_request(["--session", "one"]), SystemClock(), print)
+    with pytest.raises(ConfigError, match="has no session 'one'"):
+        take_over(request_for(tmp_path, "one", 1, "--set", f"live.firestore_project={new_project()}"), SystemClock(), print)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Works as another machine from now on: with a name, a folder and locks of its own."""
+
+    def become(name: str) -> Path:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / f"state-{name}"))
+        (tmp_path / name).mkdir(exist_ok=True)
+        return tmp_path / name
+
+    return become
+
+
+@pytest.mark.slow
+def test_a_session_on_paper_goes_on_on_another_machine_and_equals_its_replay(
+    firestore: Emulator, machine: Callable[[str], Path], practice_ends: None
+) -> None:
+    project, said = new_project(), []
+    asked_for = ("--set", f"live.firestore_project={project}", "--set", "live.firestore_writes_per_day=0")
+    first = machine("first")
+    assert run(request_for(first, "one", 40, *asked_for)) == 0
+    name = machine_name()
+
+    second = machine("second")
+    with pytest.raises(StartRefused, match=r"was last run by .*--from-firestore"):
+        run(request_for(second, "one", 5, *asked_for))
+    request = take_over(request_for(second, "one", 30, *asked_for), SystemClock(), said.append)
+    assert said[-1].startswith("session one restored: 40 bars, ") and name in said[-1]
+    assert run(request) == 0
+    assert bars_of(second, "one") == 70
+    parity = compare(second / "one", SystemClock(), {symbol: Momentum() for symbol in SYMBOLS})
+    assert (parity.first_difference, parity.bars) == (None, 70)
+    logs = [each for each in FirestoreMirror(project).below("sessions/one") if "/trading_logs/" in each]
+    assert len(logs) == 70
+
+    machine("first")
+    with pytest.raises(StartRefused, match="was last run by"):
+        run(request_for(first, "one", 5, *asked_for))
+    request = take_over(request_for(first, "one", 5, *asked_for), SystemClock(), said.append)
+    assert "older files of session one are kept" in said[-2]
+    assert run(request) == 0
+    assert bars_of(first, "one") == 75
+
+
+RUNNER = """
+import json, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.request import urlopen
+from forwardtrader.core.command.cli import end_well
+from tests.live.test_other_venues import session
+
+folder, url, *flags = sys.argv[1:]
+
+class VenueClock:
+    def now(self):
+        with urlopen(f"{url}/api/v3/time") as answer:
+            return datetime.fromtimestamp(json.load(answer)["serverTime"] / 1000, UTC)
+
+sys.exit(end_well(lambda: session(Path(folder), SimpleNamespace(url=url), *flags, clock=VenueClock()).run()))
+"""
+
+
+def ends_soon(project: str, account: str) -> None:
+    """The lease of a machine that died ends in some seconds rather than in three minutes."""
+    leases = FirestoreLeases(project)
+    leases._client.document(f"accounts/{account}").update({"life_s": 5.0})
+
+
+@pytest.mark.slow
+def test_two_machines_never_trade_one_account_and_the_second_goes_on_when_the_first_has_died(
+    firestore: Emulator, machine: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = new_project()
+    with start_sandbox(**{**BOTH, "speed": 60.0}, protocol="binance") as venue:
+        monkeypatch.setenv("BINANCE_API_KEY", venue.api_key)
+        monkeypatch.setenv("BINANCE_API_SECRET", venue.api_secret)
+        flags = (*REAL, "--set", f"live.firestore_project={project}", "--set", "live.firestore_writes_per_day=0")
+        first = machine("first")
+        process = subprocess.Popen([sys.executable, "-c", RUNNER, str(first), venue.url, *flags], env=os.environ.copy(), text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+        venue.control("begin")
+        wait_for_bars(first, "one", 10, process)
+
+        second = machine("second")
+        with pytest.raises(AccountLocked, match="is traded by"):
+            session(second, venue, *flags, "--bars", "3").run()
+        process.kill()
+        process.communicate()
+        [account] = [each.id for each in FirestoreMirror(project)._client.collection("accounts").stream()]
+        ends_soon(project, account)
+        live = session(second, venue, *flags, "--bars", "12")
+        live.request = take_over(live.request, live.clock, print)
+        assert live.run() == 0
+        before = json.loads(json.dumps(venue.orders()))
+        ids = [order["clientOrderId"] for order in before if "clientOrderId" in order]
+        assert len(ids) == len(set(ids))
+        machine("first")
+        again = subprocess.run([sys.executable, "-c", RUNNER, str(first), venue.url, *flags, "--bars", "3"], env=os.environ.copy(),
+                               text=True, capture_output=True, timeout=PATIENCE_S, check=False)  # fmt: skip
+        assert again.returncode == 5, again.stderr
+        assert "was last run by" in again.stderr and "\n" not in again.stderr.strip()
