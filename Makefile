@@ -3,7 +3,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-.PHONY: backtest test lint types bench soak simulate simulate-defects simulate-faults emulator firestore-soak paper lock audit clean
+.PHONY: backtest test lint types bench commands soak simulate simulate-defects simulate-faults emulator firestore-soak paper lock audit clean
 
 backtest: $(READY)
 	$(RUN) run_backtest.py --from 2022-01-01
@@ -23,6 +23,10 @@ types: $(READY)
 bench: $(READY)
 	$(RUN) -m pip install -q -e ".[bench,cluster]"
 	for name in train backtest loop latency sandbox scale; do $(RUN) -m benchmarks.$$name || exit 1; done
+
+# Every command of README and docs, typed as a reader types it, in a checkout of its own whose runs are short.
+commands: $(READY)
+	$(RUN) -m pytest -q -m "slow or not slow" tests/reader tests/end_to_end/test_tutorial.py
 
 # Whole sessions as processes: the slow tests, then one killed KILLS times; with KEEP=FILE a run that was stopped goes on where it was.
 KILLS ?= 1000

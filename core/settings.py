@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
@@ -12,6 +12,8 @@ from forwardtrader.core.rooms.room import OptionalSpan, Room, Span
 from forwardtrader.core.types import Timeframe
 
 Action = Literal["reduce", "halt", "flatten"]
+AlertKind = Literal["fills", "stops", "halts", "data", "models", "orders", "commands", "summary", "other"]
+ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 
 
 class FeedSettings(Room):
@@ -273,6 +275,11 @@ class LiveSettings(Room):
     )
     telegram: bool = Field(default=True, description="send alerts where a token is set")
     telegram_commands: bool = Field(default=True, description="obey commands from the configured chat; one session for each bot")
+    telegram_level: Literal["info", "warning", "error"] = Field(default="info", description="the least that is sent; errors always are")
+    telegram_kinds: tuple[AlertKind, ...] = Field(
+        default=ALERT_KINDS, description="what is sent besides errors: some of these kinds; summary is one a day, with the equity's curve"
+    )
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="port of metrics for Prometheus, on this machine only; 0 for none")
     start_patience_s: float = Field(default=30.0, ge=0, description="how long a venue that cannot be reached is tried at the start")
     practice_fills: Literal["bar", "book"] = Field(
         default="bar", description="how the practice exchange fills real orders: as a backtest does, or from a book with a spread"

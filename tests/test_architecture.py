@@ -142,6 +142,7 @@ DOORS: dict[str, set[str]] = {
     "skops": {"models/forecasters/shipped/sklearn_file.py"},
     "firebase_admin": {"live/output/firestore.py"},
     "telegram": {"live/telegram/bot.py"},
+    "prometheus_client": {"live/monitoring/metrics.py"},
     "quantstats": {"reports/pages/tearsheet.py"},
     "distributed": {"models/parallel/dask_cluster.py"},
     "dask": {"models/parallel/dask_cluster.py"},

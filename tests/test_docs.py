@@ -17,12 +17,10 @@ from forwardtrader.__main__ import COMMANDS
 from forwardtrader.core import errors
 from forwardtrader.core.command import installed
 from forwardtrader.core.command.flags import with_project
-from forwardtrader.core.settings import RiskSettings, Settings
-from forwardtrader.feeds.live.merge import Agreement
+from forwardtrader.core.settings import Settings
 from forwardtrader.live.control import ControlCommand
-from forwardtrader.live.monitoring import account_alerts, trading_state_alerts
-from forwardtrader.live.monitoring.watchdog import Signs, troubles
 from tests import PATIENCE_S, ROOT
+from tests.alert_names import alert_names
 
 ENTER = "source .venv/bin/activate"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -107,6 +105,7 @@ def test_the_packages_that_are_looked_for_are_those_of_the_set_up() -> None:
     required = [setup["options"]["install_requires"], *(setup["options.extras_require"][extra] for extra in ("live", "firestore"))]
     names = {re.split(r"[>=<;]", line)[0].strip() for text in required for line in text.split("\n") if line.strip()} - {"uvloop"}
     others = {"firebase-admin": "firebase_admin", "python-dotenv": "dotenv", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+    others["prometheus-client"] = "prometheus_client"
     assert sorted(others.get(name, name) for name in names) == sorted(installed.PACKAGES)
     assert set(installed._TELLING) <= set(installed.PACKAGES)
 
@@ -176,11 +175,7 @@ def test_every_example_is_python_whose_imports_exist(page: Path) -> None:
 
 
 def test_every_alert_has_its_line_in_the_table_for_the_night() -> None:
-    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "live").rglob("*.py"))]
-    named = {name for text in sources for name in re.findall(r'(?:notify|\.count)\(\s*"([a-z]+_[a-z_]+)"', text)}
-    named |= {kind for kind, _ in trading_state_alerts._KINDS.values()} | set(account_alerts._KINDS.values())
-    named |= {f"venues_{agreement}" for agreement in Agreement}
-    named |= set(troubles(Signs(bar_age_s=9e9, turn_age_s=9e9, clock_offset_s=9e9), RiskSettings(), 1.0))
+    named = alert_names()
     table = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8").partition("### By alert")[2]
     assert len(named) > 25
     assert {name for name in named if f"`{name}`" not in table} == set()

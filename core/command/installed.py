@@ -14,10 +14,12 @@ OLDEST = (3, 11)
 _TELLING = ("backtrader", "dotenv", "numpy", "pydantic")
 # The packages that setup.cfg requires, those of `live` and `firestore` among them, by the names that they are imported under.
 PACKAGES = (
-    "aiohttp", "arch", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "keras", "lightgbm",
-    "matplotlib", "numpy", "optuna", "orjson", "pandas", "plotly", "psutil", "pyarrow", "pydantic", "quantstats", "rich", "scipy",
-    "ta", "threadpoolctl", "yaml",
+    "aiohttp", "anyio", "arch", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "keras",
+    "lightgbm", "matplotlib", "numpy", "optuna", "orjson", "pandas", "plotly", "prometheus_client", "psutil", "pyarrow", "pydantic",
+    "quantstats", "rich", "scipy", "starlette", "ta", "threadpoolctl", "uvicorn", "yaml",
 )  # fmt: skip
+# Those of the other extras, which are imported when they are needed: by then a user's folder may be searched too.
+OPTIONAL = ("dask", "distributed", "safetensors", "sklearn", "skops", "telegram", "torch", "transformers")
 _IN_CHECKOUT = "run `make backtest` once, then `source .venv/bin/activate`"
 MEND = _IN_CHECKOUT if (ROOT / "run_live.py").is_file() else "run `pip install 'forwardtrader[live,firestore]'`"
 

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
+from forwardtrader.core.command.installed import OPTIONAL, PACKAGES
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.core.user_code.errors import described
 
+_OTHERS = sys.stdlib_module_names | {*PACKAGES, *OPTIONAL}
 _received: dict[str, str] = {}  # modules that came from another machine, by their files there
 _received_from: list[str] = []
 
@@ -69,7 +71,8 @@ def _search(folder: Path, stem: str) -> None:
     """Have modules beside a user's file found: first, as beside any script, unless one of them would stand before a module of others."""
     if str(folder) in sys.path:
         return
-    takes_a_name = stem in sys.modules or any(file.stem in sys.stdlib_module_names for file in folder.glob("*.py"))
+    beside = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    takes_a_name = stem in sys.modules or not beside.isdisjoint(_OTHERS)
     sys.path.insert(len(sys.path) if takes_a_name else 0, str(folder))
 
 

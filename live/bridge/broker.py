@@ -222,6 +222,7 @@ class CCXTBroker(AccountView):
         self._unanswered.add(intent.client_id)
         self._request(self._account.send(intent, left.set))
         self.store.loop.wait(left, _SENDING_S)  # the venue's thread has the interpreter to itself until the request is out
+        self.store.on_order()
         self._orders.keep(order, intent)
         if order.status == bt.Order.Created:
             order.submit(self)

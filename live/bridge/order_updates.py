@@ -33,6 +33,7 @@ from forwardtrader.live.execution.events import (
     Refused,
     Replaced,
     RulesRead,
+    StandsStill,
     Unprotected,
     Unresolved,
 )
@@ -139,6 +140,8 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
         broker.store.put_notification("unprotected", event.symbol, event.reason)
     elif isinstance(event, Protected):
         settle(broker, event)
+    elif isinstance(event, StandsStill):
+        broker.store.put_notification("stop stands still", event.symbol, event.what)
     elif isinstance(event, ForeignOrder):
         broker.store.put_notification("foreign order", event)
     elif isinstance(event, BalanceChanged):

@@ -6,7 +6,6 @@ was executed while they were read: then they contain what is booked, no more and
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +15,7 @@ from forwardtrader.core import log
 from forwardtrader.core.types import MarketRules
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import UNPROTECTED, AccountEvent, Ended, Execution, Filled, FundingPaid, Intent
+from forwardtrader.live.execution.events import UNPROTECTED, AccountEvent, Ended, Execution, Filled, FundingPaid, Intent, StandsStill
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import effects_of, position_of, require_bought, require_own_positions
 from forwardtrader.live.execution.recovery.comparison import OpenedAccount
@@ -47,7 +46,8 @@ class Recovered:
 
 
 def rebuilt(
-    account: CcxtAccount, loop: VenueThread, prefixes: tuple[str, ...], began: int | None, recorded: Collection[tuple[str, str]]
+    account: CcxtAccount, loop: VenueThread, prefixes: tuple[str, ...], began: int | None, recorded: Collection[tuple[str, str]],
+    notify: Callable[[AccountEvent], object],
 ) -> bool:  # fmt: skip
     """Rebuild a journal that was lost from what the venue lists; whether that was needed.
 
@@ -58,6 +58,7 @@ def rebuilt(
         prefixes: of our client ids.
         began: the earliest time (ms) that an order may be of.
         recorded: executions that the owner has, by symbol and trade id.
+        notify: receives an event for each stop that rests and may have trailed.
 
     Raises:
         ReconciliationFailed: the venue does not list all that was recorded.
@@ -71,7 +72,7 @@ def rebuilt(
     journal.remember(UNPROTECTED, {**journal.recall(UNPROTECTED, {}), **bare})
     for intent, _ in journal.open_intents():
         if intent.request.stop_price is not None:
-            log.event(_LOG, "stop_stands_still", logging.WARNING, symbol=intent.symbol, order=intent.client_id, what=_stands_still(intent))
+            notify(StandsStill(intent.symbol, intent.client_id, _stands_still(intent)))
     return True
 
 

@@ -89,6 +89,7 @@ class CCXTStore:
         self.is_stopping = False
         self.on_idle: Callable[[], None] | None = None  # called where a feed has nothing to deliver
         self.on_bar: Callable[[str, Bar], None] | None = None  # called in the venue's thread
+        self.on_order: Callable[[], object] = bool  # called once an order's request is out
         # Which executions of the journal the owner has; the others are reported again at a start, so that its own record is complete.
         self.was_recorded: Callable[[Execution], bool] = lambda _execution: True
         self.recorded: Collection[tuple[str, str]] = ()  # those of them that are known to it, by symbol and trade id
@@ -372,7 +373,7 @@ class CCXTStore:
         self.loop.call(self.account.connect())
         if self.is_linear:
             self.loop.call(self.account.prepare_positions(self._leverage))
-        if rebuilt(self.account, self.loop, own_prefixes(self.run, journal.oldest()), self.began, self.recorded):
+        if rebuilt(self.account, self.loop, own_prefixes(self.run, journal.oldest()), self.began, self.recorded, self.notify):
             self.account = self._account_on(client, journal, symbols)  # it knows the journal as it was
 
     def _account_on(self, client: CcxtClient, journal: Journal, symbols: Sequence[str]) -> CcxtAccount:

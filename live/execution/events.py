@@ -178,6 +178,15 @@ class Protected:
 
 
 @dataclass(frozen=True)
+class StandsStill:
+    """A stop of a journal that was lost, as the venue lists it: where it trailed, it does not move any more. `what` to do about it."""
+
+    symbol: str
+    client_id: str
+    what: str
+
+
+@dataclass(frozen=True)
 class ForeignOrder:
     """An order that this program did not send; it is never touched.
 
@@ -239,6 +248,7 @@ AccountEvent = (
     | Halted
     | Unprotected
     | Protected
+    | StandsStill
     | ForeignOrder
     | BalanceChanged
     | FundingPaid

@@ -18,6 +18,7 @@ from forwardtrader.live.execution.events import (
     Halted,
     Protected,
     Refused,
+    StandsStill,
     Unprotected,
     Unresolved,
 )
@@ -72,6 +73,8 @@ class AccountAlerts:
         elif isinstance(event, Protected):
             if self._unprotected.pop(event.symbol, None) is not None:
                 self._notify("position_protected", "info", symbol=event.symbol, why=event.why)
+        elif isinstance(event, StandsStill):
+            self._notify("stop_stands_still", "warning", symbol=event.symbol, order=event.client_id, what=event.what)
         elif isinstance(event, Unresolved):
             self.count("order_unresolved", "", order=event.client_id)
         elif isinstance(event, BalanceChanged):  # each one: money that moves is never just one more of a kind

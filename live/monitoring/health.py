@@ -23,10 +23,10 @@ class SessionHealth:
     """Counts failures, measures the process, and logs, records and sends alerts.
 
     Args:
-        send: passes an alert on (level, text), for example to Telegram; must not block. By default nothing is sent.
+        send: passes an alert on (kind, level, text), for example to Telegram; must not block. By default nothing is sent.
     """
 
-    def __init__(self, store: SessionStore, clock: Clock, send: Callable[[str, str], None] = lambda _level, _text: None) -> None:
+    def __init__(self, store: SessionStore, clock: Clock, send: Callable[[str, str, str], None] = lambda *_alert: None) -> None:
         self._store = store
         self._clock = clock
         self._send = send
@@ -74,12 +74,17 @@ class SessionHealth:
             kind: the log event and the alert's text, with underscores.
             level: info, warning or error.
         """
+        self.record(kind, level, send=True, **facts)
+
+    def record(self, kind: str, level: str, *, send: bool = False, **facts: object) -> None:
+        """Log and record an alert as `notify`, and send it only where that is asked for."""
         facts = log.redacted(facts)
         log.event(_LOG, kind, {"error": logging.ERROR, "info": logging.INFO}.get(level, logging.WARNING), **facts)
         at = self._clock.now().isoformat()
         alert = _alert({"at": at, "level": level, "kind": kind, "facts": facts})
         self.alerts = [*self.alerts[-19:], alert]
-        self._send(level, alert.text)  # before it is recorded: the alert may be that the disk is full
+        if send:
+            self._send(kind, level, alert.text)  # before it is recorded: the alert may be that the disk is full
         self._store.note(at, level, kind, **facts)
 
     def failed(self, where: str, error: Exception) -> bool:

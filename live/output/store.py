@@ -188,6 +188,20 @@ class SessionStore:
         rows = self._db.all("select at, level, kind, facts from (select * from notes order by id desc limit ?) order by id", newest)
         return [{"at": r[0], "level": r[1], "kind": r[2], "facts": _facts(r[3])} for r in rows]
 
+    def newest_note(self, kind: str) -> str | None:
+        """When the newest alert of a kind was recorded (ISO time)."""
+        row = self._db.one("select max(at) from notes where kind = ?", kind)
+        return None if row is None or row[0] is None else str(row[0])
+
+    def note_levels(self, since: str) -> list[str]:
+        """The levels of the alerts that were recorded since a time (ISO, UTC)."""
+        return [str(row[0]) for row in self._db.all("select level from notes where at >= ?", since)]
+
+    def newest_equity(self, days: float) -> list[tuple[float, float]]:
+        """Backtrader's time (days) and the account's value at each bar of the last days, oldest first."""
+        sql = "select number, equity from equity where number >= (select max(number) from equity) - ? order by number"
+        return [(float(number), float(equity)) for number, equity in self._db.all(sql, days)]
+
     def last_bar(self, symbol: str = "") -> int | None:
         """Open time (ms) of the newest bar; of one symbol, where it is named."""
         of_symbol = ("select max(at) from bars where symbol = ?", symbol) if symbol else ("select max(at) from bars",)

@@ -25,6 +25,7 @@ from forwardtrader.live.control import is_running
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import VenueView
 from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.monitoring.metrics_port import require_port
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.preflight.shared_state import check_shared_state
 from forwardtrader.live.request import LiveRequest
@@ -62,6 +63,7 @@ def _checks(request: LiveRequest, clock: Clock) -> dict[str, Callable[[], str]]:
         "models": lambda: _models(request),
         "Firestore": lambda: _firestore(request),
         "Telegram": lambda: _telegram(request),
+        "metrics": lambda: _metrics(request),
     }
     if request.sandbox:
         return {"venue": lambda: "the practice exchange, on this machine", **local}
@@ -189,3 +191,12 @@ def _telegram(request: LiveRequest) -> str:
     listens = request.settings.live.telegram_commands and not is_running(request.folder)  # which receives, and would be disturbed
     name = asyncio.run(check_bot(known["TELEGRAM_BOT_TOKEN"], known["TELEGRAM_CHAT_ID"], api=api_of(known), listens=listens))
     return f"@{name} may write to the chat{', and nobody else receives with its token' if listens else ''}"
+
+
+def _metrics(request: LiveRequest) -> str:
+    port = request.settings.live.metrics_port
+    if not port:
+        return "off (live.metrics_port is 0)"
+    if not is_running(request.folder):  # which has the port
+        require_port(port)
+    return f"http://127.0.0.1:{port}/metrics"

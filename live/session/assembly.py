@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import backtrader as bt
 import pandas as pd
@@ -28,7 +28,9 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.mirror.session_mirror import SessionMirror
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
+from forwardtrader.live.monitoring.fill_alerts import FillAlerts
 from forwardtrader.live.monitoring.health import SessionHealth
+from forwardtrader.live.monitoring.metrics_port import require_port
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.status import RunningSession, status_of
 from forwardtrader.live.monitoring.terminal import SessionView
@@ -62,7 +64,7 @@ from forwardtrader.live.session.strategy_guard import BarHook, guarded
 from forwardtrader.live.supervision.supervisor import Supervisor
 from forwardtrader.live.supervision.unattended import UnattendedSession
 from forwardtrader.live.telegram.alerts import alerts_from
-from forwardtrader.live.telegram.commands import ChatCommands
+from forwardtrader.live.telegram.session_chat import begin_chat
 from forwardtrader.live.venue.identity import AccountIdentity
 from forwardtrader.live.venue.keys import reporting_refused_keys
 from forwardtrader.models.features.selection import look_back
@@ -74,6 +76,9 @@ from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 from forwardtrader.strategies.user_code.forecast_use import may_read_forecasts
 from forwardtrader.strategies.user_code.strategy_class import load_strategy
+
+if TYPE_CHECKING:
+    from forwardtrader.live.monitoring.metrics import SessionMetrics
 
 T = TypeVar("T")
 _LOG: Final = log.logger("live")
@@ -112,15 +117,17 @@ class _Assembly:
         look_back(request.settings.models.features, request.timeframe)
         self.store = SessionStore(request.folder / "session.db")
         stack.callback(self.store.close)
-        channel = alerts_from(name=request.name) if live.telegram else None
+        channel = alerts_from(name=request.name, live=live, folder=request.folder) if live.telegram else None
         self.close_channel: Callable[[], None] = channel.close if channel is not None else lambda: None
         stack.callback(self.close_channel)
-        self.health = SessionHealth(self.store, clock, *([channel.send] if channel is not None else []))
-        if channel is not None and live.telegram_commands:
-            ChatCommands(channel, request, clock, self.health.notify).begin()
+        self.send: Callable[[str, str, str], None] = channel.send if channel is not None else lambda *_alert: None
+        self.health = SessionHealth(self.store, clock, self.send)
+        if channel is not None:
+            begin_chat(channel, request, clock, self.store, self.health, view.line)
         require_shared_state(request)
         self.mirror = SessionMirror(request, clock, machine_name() if live.firestore_project else "", notify=self.health.notify)
         stack.callback(self.mirror.close)
+        self.metrics = self._metrics(live.metrics_port) if live.metrics_port else None
         self.objection: Callable[[], str] = lambda: ""
         self.resumed = ResumedSession(self.store, request, self.kind)
         needs = forecasts or may_read_forecasts(self.kind)
@@ -152,6 +159,8 @@ class _Assembly:
         self._connect(bridge, journal)
         supervise_account(self.request, bridge, self.supervisor, self.objection)
         watchdog = self._watchdog(bridge)
+        if self.metrics is not None:
+            self.metrics.time(bridge)
         running = RunningSession(
             request=self.request, kind=market.kind, is_practice=market.practice is not None, clock=self.clock, progress=progress,
             broker=broker, supply=models, forecasts=sources, bridge=bridge, watchdog=watchdog, health=health,
@@ -159,6 +168,7 @@ class _Assembly:
         return SessionParts(
             store=self.store, health=health, account_alerts=AccountAlerts(health.notify, shutdown.halt_account),
             limit_alerts=StrategyLimitAlerts(health.notify, progress), state_alerts=TradingStateAlerts(health.notify, progress),
+            fill_alerts=FillAlerts(self.send), metrics=self.metrics,
             resumed=resumed, market=market, supply=models, sources=sources, bridge=bridge,
             broker=broker, journal=journal, saved_state=saved, commands=commands, shutdown=shutdown, watchdog=watchdog,
             unattended=self._unattended(bridge, broker, shutdown),
@@ -270,7 +280,10 @@ class _Assembly:
             begins=self.market.first_live,
             strategy=guarded(self._strategy(saved), self.callbacks.strategy_failed), saved=saved.saved if saved is not None else None,
             resample=self.request.settings.feeds.resample,
-            analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": self.callbacks.bar_done, "_name": "session"})],
+            analyzers=[
+                (OrderRecorder, {"_name": "orders"}),
+                (BarHook, {"done": self.callbacks.bar_done, "changed": self.callbacks.order_changed, "_name": "session"}),
+            ],
             guard=self._guard(saved), exactbars=int(can_be_frozen(self.kind)),  # lines as long as they are looked back on, and no longer
         )  # fmt: skip
         cerebro.addstore(bridge)
@@ -359,6 +372,15 @@ class _Assembly:
         )  # fmt: skip
         self.stack.callback(watchdog.stop)
         return watchdog
+
+    def _metrics(self, port: int) -> SessionMetrics:
+        require_port(port)
+        from forwardtrader.live.monitoring.metrics import MetricsServer, SessionMetrics  # a library that only such a session needs
+
+        waiting = self.mirror.store
+        metrics = SessionMetrics(self.request.name, None if waiting is None else lambda: waiting.lag().waiting)
+        self.stack.callback(MetricsServer(metrics, port).close)
+        return metrics
 
     def _market_step(self, bridge: CCXTStore, models: Supply) -> Callable[[], None]:
         practice = self.market.practice

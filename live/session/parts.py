@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import backtrader as bt
 
@@ -13,6 +13,7 @@ from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.events import AccountEvent
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
+from forwardtrader.live.monitoring.fill_alerts import FillAlerts
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.status import RunningSession
 from forwardtrader.live.monitoring.trading_state_alerts import TradingStateAlerts
@@ -29,6 +30,10 @@ from forwardtrader.live.session.resume import ResumedSession, SavedState
 from forwardtrader.live.session.setup import SessionMarket
 from forwardtrader.live.session.shutdown import Shutdown
 from forwardtrader.live.supervision.unattended import UnattendedSession
+from forwardtrader.strategies.backtrader_objects import BtOrder
+
+if TYPE_CHECKING:
+    from forwardtrader.live.monitoring.metrics import SessionMetrics
 
 Supply = ModelSupply | FixedSupply
 SessionBroker = CCXTBroker | PaperBroker
@@ -39,6 +44,9 @@ class SessionCallbacks(Protocol):
 
     def bar_done(self, strategy: bt.Strategy, number: float) -> None:
         """Backtrader is done with a bar; `number` is its open time as Backtrader counts."""
+
+    def order_changed(self, order: BtOrder) -> None:
+        """Backtrader notifies of an order."""
 
     def between_bars(self) -> None:
         """A turn of the loop brought no bar."""
@@ -68,6 +76,7 @@ class SessionParts:
 
     Attributes:
         journal, saved_state: of a session with real orders; None on paper.
+        metrics: None where nobody asks for them.
         first_ms: open time (ms UTC) of the session's first bar.
         step_market: called while a feed waits; drives the practice market, does nothing at a real venue.
         running: what status and terminal view read.
@@ -79,6 +88,8 @@ class SessionParts:
     account_alerts: AccountAlerts
     limit_alerts: StrategyLimitAlerts
     state_alerts: TradingStateAlerts
+    fill_alerts: FillAlerts
+    metrics: SessionMetrics | None
     resumed: ResumedSession
     market: SessionMarket
     supply: Supply

@@ -39,6 +39,7 @@ from forwardtrader.live.supervision.supervised import supervised
 from forwardtrader.live.supervision.taking_back import take_back
 from forwardtrader.reports.pages.session_status import SessionState
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader_objects import BtOrder
 from forwardtrader.strategies.holdings import Dust
 
 
@@ -178,10 +179,19 @@ class LiveSession:
             progress.start_equity = self._start_equity(float(parts.broker.startingcash))
         progress.last_bar = at
         self._record(strategy, number, at)
+        if parts.metrics is not None:
+            parts.metrics.bar_done(is_new=self._is_new(at))
         if self._is_new(at):
             self._after_new_bar(strategy, at)
         else:
             parts.commands.replay(at)
+
+    def order_changed(self, order: BtOrder) -> None:
+        """Backtrader notifies of an order; on paper a restart repeats what earlier processes saw, and with real orders nothing."""
+        if self.parts.journal is not None or self._is_new(round(epoch_seconds(order.executed.dt or 0.0) * 1000)):
+            self.parts.fill_alerts.note(order)
+            if self.parts.metrics is not None:
+                self.parts.metrics.order(order)
 
     def between_bars(self) -> None:
         """A turn of the loop brought no bar; Backtrader's lines are at rest."""
@@ -189,6 +199,7 @@ class LiveSession:
         parts.watchdog.turn()
         self.supervisor.turn()
         parts.account_alerts.send_due()
+        parts.fill_alerts.send_due()
         self._record_refused()
         if not parts.resumed.is_frozen:
             parts.commands.receive()
@@ -196,6 +207,8 @@ class LiveSession:
         if self.request.until is not None and self.clock.now() >= self.request.until:
             parts.shutdown.request_stop()
         self.view.show(parts.running)
+        if parts.metrics is not None:
+            parts.metrics.show(parts.running)
         if self.progress.last_bar is not None:
             parts.output.refresh()
 

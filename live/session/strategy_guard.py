@@ -10,6 +10,7 @@ import backtrader as bt
 
 from forwardtrader.core.errors import RiskHalt, StorageFull, StoreDamaged
 from forwardtrader.strategies.backtrader.hosting import replace_methods
+from forwardtrader.strategies.backtrader_objects import BtOrder
 
 KEPT: Final = 64
 FATAL: Final = (RiskHalt, StorageFull, StoreDamaged)  # errors that are meant to stop a session
@@ -70,9 +71,10 @@ class BarHook(bt.Analyzer):
 
     Params:
         done: the callback.
+        changed: called with each order that Backtrader notifies of.
     """
 
-    params = (("done", None),)
+    params = (("done", None), ("changed", None))
     sees_warm_up = True
 
     def prenext(self) -> None:
@@ -82,6 +84,11 @@ class BarHook(bt.Analyzer):
         done: BarDone = self.p.done
         done(self.strategy, self.strategy.lines.datetime[0])
         drop_settled(self.strategy)
+
+    def notify_order(self, order: BtOrder) -> None:
+        changed: Callable[[BtOrder], None] | None = self.p.changed
+        if changed is not None:
+            changed(order)
 
 
 def drop_settled(strategy: bt.Strategy) -> None:

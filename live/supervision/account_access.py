@@ -14,7 +14,7 @@ from forwardtrader.feeds.live.client import open_client
 from forwardtrader.live.bridge.recovery import rebuilt
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import AccountEvent
+from forwardtrader.live.execution.events import AccountEvent, StandsStill
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.venue.ccxt_client import CcxtClient
@@ -84,12 +84,18 @@ class LoneAccount:
     def _rebuild(self, journal: Journal) -> None:
         """Put back what a journal that was lost had, as far as the venue lists it: what is known is acted on."""
         try:
-            rebuilt(self._account(journal), self._loop, own_prefixes(self.run, journal.oldest()), None, ())
+            rebuilt(self._account(journal), self._loop, own_prefixes(self.run, journal.oldest()), None, (), _log_stop)
         except ReconciliationFailed as error:
             log.event(_LOG, "journal_not_rebuilt", logging.WARNING, reason=str(error))
 
     def _account(self, journal: Journal) -> CcxtAccount:
         return CcxtAccount(self._client, journal, self._access.symbols, _unheard)
+
+
+def _log_stop(event: AccountEvent) -> None:
+    """What a journal that was put back lacks; the next start's session has no other way to know."""
+    if isinstance(event, StandsStill):
+        log.event(_LOG, "stop_stands_still", logging.WARNING, symbol=event.symbol, order=event.client_id, what=event.what)
 
 
 def _unheard(_event: AccountEvent) -> None:

@@ -198,9 +198,9 @@ class Guardian:
     def _tell(self, text: str) -> None:
         from forwardtrader.live.telegram.alerts import alerts_from
 
-        channel = alerts_from(self._task.alerts, name=self._task.name)
+        channel = alerts_from(self._task.alerts, name=self._task.name, folder=self._folder)
         if channel is not None:
-            channel.send("error", text)
+            channel.send("session_died", "error", text)
             channel.close()
 
 

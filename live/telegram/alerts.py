@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
 
 from forwardtrader.core import environment as variables
 from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.settings import LiveSettings
+from forwardtrader.live.telegram.alert_filter import AlertFilter
 from forwardtrader.live.telegram.channel import API, TelegramChannel
+
+_TOKEN: Final = re.compile(r"\d+:[\w-]+")
 
 
 def is_configured(known: Mapping[str, str]) -> bool:
     """Whether token and chat are given.
 
     Raises:
-        ConfigError: the token is given without a chat, or the library is not installed.
+        ConfigError: the token is given without a chat or has not the form of one, or the library is not installed.
     """
-    if not known.get("TELEGRAM_BOT_TOKEN"):
+    token = known.get("TELEGRAM_BOT_TOKEN", "")
+    if not token:
         return False
     if not known.get("TELEGRAM_CHAT_ID"):
         raise ConfigError("TELEGRAM_BOT_TOKEN is set and TELEGRAM_CHAT_ID is missing; set both, or set live.telegram=false")
+    if not _TOKEN.fullmatch(token):
+        raise ConfigError("TELEGRAM_BOT_TOKEN has not the form NUMBER:TEXT that BotFather gives; copy it again, or set live.telegram=false")
     if find_spec("telegram") is None:
         raise ConfigError(
             "TELEGRAM_BOT_TOKEN is set, but python-telegram-bot is not installed; "
@@ -33,9 +43,19 @@ def api_of(known: Mapping[str, str]) -> str:
     return known.get("TELEGRAM_API", "") or API
 
 
-def alerts_from(environment: Mapping[str, str] | None = None, *, name: str) -> TelegramChannel | None:
-    """The channel named by the environment or `.env`; None where there is none. Raises as `is_configured`."""
+def alerts_from(
+    environment: Mapping[str, str] | None = None, *, name: str, live: LiveSettings | None = None, folder: Path | None = None
+) -> TelegramChannel | None:  # fmt: skip
+    """The channel named by the environment or `.env`; None where there is none. Raises as `is_configured`.
+
+    Args:
+        live: which alerts are sent; all of them where None.
+        folder: of the session, which keeps errors that could not be sent for the next process.
+    """
     known = variables.environment() if environment is None else environment
     if not is_configured(known):
         return None
-    return TelegramChannel(known["TELEGRAM_BOT_TOKEN"], known["TELEGRAM_CHAT_ID"], name=name, api=api_of(known))
+    return TelegramChannel(
+        known["TELEGRAM_BOT_TOKEN"], known["TELEGRAM_CHAT_ID"], name=name, api=api_of(known),
+        alert_filter=None if live is None else AlertFilter.of(live), folder=folder,
+    )  # fmt: skip

@@ -22,7 +22,7 @@ def answer_to(question: Question, request: LiveRequest, clock: Clock) -> str:
     """
     answers: dict[Question, Callable[[], str]] = {
         Question.STATUS: lambda: "\n".join(status_lines(request, clock)),
-        Question.POSITIONS: lambda: _positions(_report(request, clock)),
+        Question.POSITIONS: lambda: held(_report(request, clock)),
         Question.PROFIT: lambda: _profit(_report(request, clock)),
         Question.FORECAST: lambda: _forecasts(request),
     }
@@ -34,7 +34,8 @@ def _report(request: LiveRequest, clock: Clock) -> SessionReport:
     return report_on(request.folder, clock, longest_turn_s=settings.risk.max_stall_s, stale_after_bars=settings.live.stale_after_bars)
 
 
-def _positions(report: SessionReport) -> str:
+def held(report: SessionReport) -> str:
+    """The positions, a line each, and how many orders rest."""
     rows = {} if report.status is None else {row.symbol: row for row in report.status.positions}
     lines = []
     for symbol, size in report.positions.items():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
+import time
 from collections.abc import Callable
-from typing import Final
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
 
 import telegram
 from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, RetryAfter, TelegramError
@@ -15,8 +16,11 @@ from telegram.request import HTTPXRequest
 from forwardtrader.core.errors import ConfigError, TelegramConflict, TelegramRefused, TelegramUnreachable
 from forwardtrader.live.telegram.received import Received, for_bot
 
-_TOKEN: Final = re.compile(r"\d+:[\w-]+")
 _LONGEST_TEXT: Final = 4000
+_LONGEST_CAPTION: Final = 1000
+_MOST_CLOCK_OFF_S: Final = 30.0  # beyond this, the age of a command could not be judged
+LISTEN_S: Final = 3.0  # for another receiver
+_LISTENS_AGAIN_S: Final = 0.5
 _LONG_POLL_S: Final = 20
 _TIMEOUT_S: Final = 10.0
 _MOST_PAUSE_S: Final = 60.0
@@ -27,20 +31,29 @@ REMEDY: Final = "correct TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID, or set live.te
 class TelegramBot:
     """One bot; used within one event loop, as `async with`.
 
-    Raises:
-        ConfigError: the token has not the form of one.
+    Args:
+        now: this machine's time, in epoch seconds.
     """
 
-    def __init__(self, token: str, *, api: str) -> None:
-        if not _TOKEN.fullmatch(token):
-            raise ConfigError("TELEGRAM_BOT_TOKEN has not the form NUMBER:TEXT that BotFather gives; copy it again")
+    def __init__(self, token: str, *, api: str, now: Callable[[], float] = time.time) -> None:
         for name in ("httpx", "httpcore", "telegram"):  # at their INFO and in their tracebacks stands the address, and in it the token
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        requests = (HTTPXRequest(4, *(_TIMEOUT_S,) * 4), HTTPXRequest(1, _LONG_POLL_S + _TIMEOUT_S, *(_TIMEOUT_S,) * 3))
+        dated = {"event_hooks": {"response": [self._note_date]}}
+        requests = (
+            HTTPXRequest(4, *(_TIMEOUT_S,) * 4, httpx_kwargs=dated), HTTPXRequest(1, _LONG_POLL_S + _TIMEOUT_S, *(_TIMEOUT_S,) * 3),
+        )  # fmt: skip
         self._bot = telegram.Bot(token, base_url=f"{api}/bot", request=requests[0], get_updates_request=requests[1])
         self._requests = requests
+        self._now = now
+        self._clock_off_s = 0.0
         self._offset: int | None = None
         self._username = ""
+
+    async def _note_date(self, response: Any) -> None:
+        try:
+            self._clock_off_s = self._now() - parsedate_to_datetime(response.headers["date"]).timestamp()
+        except (KeyError, ValueError):  # a proxy that dates nothing: then the clock is not judged
+            self._clock_off_s = 0.0
 
     async def __aenter__(self) -> TelegramBot:
         for request in self._requests:
@@ -51,15 +64,18 @@ class TelegramBot:
         for request in self._requests:
             await request.shutdown()
 
-    async def send(self, chat_id: str, text: str, *, silent: bool = False) -> None:
-        """Send a text, cut to what Telegram takes.
+    async def send(self, chat_id: str, text: str, *, silent: bool = False, picture: bytes = b"") -> None:
+        """Send a text, below a picture (PNG) where there is one, cut to what Telegram takes.
 
         Raises:
             TelegramUnreachable: it may do later.
             TelegramRefused: it will not.
         """
         try:
-            await self._bot.send_message(chat_id, text[:_LONGEST_TEXT], disable_notification=silent)
+            if picture:
+                await self._bot.send_photo(chat_id, picture, caption=text[:_LONGEST_CAPTION], disable_notification=silent)
+            else:
+                await self._bot.send_message(chat_id, text[:_LONGEST_TEXT], disable_notification=silent)
         except TelegramError as error:
             raise _translated(error) from None
 
@@ -70,14 +86,22 @@ class TelegramBot:
         except TelegramError as error:
             raise _translated(error) from None
 
-    async def require_chat(self, chat_id: str) -> None:
-        """Raises as `send` where the bot may not write to the chat; nothing is sent."""
+    async def require_usable(self, chat_id: str) -> str:
+        """The bot's user name, once the chat is one it may write to and the clock is right; nothing is sent. Raises as `send`.
+
+        Raises:
+            ConfigError: this machine's clock is off.
+        """
+        name = await self.name()
         try:
             await self._bot.get_chat(chat_id)
         except TelegramError as error:
             raise _translated(error) from None
+        if abs(self._clock_off_s) > _MOST_CLOCK_OFF_S:
+            raise ConfigError(f"this machine's clock is {self._clock_off_s:+.0f} s off Telegram's, which dates commands; set it (NTP)")
+        return name
 
-    async def require_alone(self, listen_s: int = 3) -> None:
+    async def require_alone(self) -> None:
         """Listen for a moment: of two that listen, Telegram sends one away. Nothing that waits is taken or dropped.
 
         Raises:
@@ -86,7 +110,10 @@ class TelegramBot:
         try:
             if (await self._bot.get_webhook_info()).url:
                 raise TelegramConflict("a webhook receives what is sent to this bot; delete it, or set live.telegram_commands=false")
-            await self._bot.get_updates(timeout=listen_s, limit=1)
+            until = time.monotonic() + LISTEN_S
+            while (left := until - time.monotonic()) > 0:  # a message that waits ends a poll at once
+                await self._bot.get_updates(timeout=max(1, round(left)), limit=1)
+                await asyncio.sleep(min(_LISTENS_AGAIN_S, max(0.0, until - time.monotonic())))
         except TelegramError as error:
             raise _translated(error) from None
 
@@ -140,8 +167,7 @@ async def check_bot(token: str, chat_id: str, *, api: str, listens: bool) -> str
         listens: whether it must be alone with its token.
     """
     async with TelegramBot(token, api=api) as bot:
-        name = await bot.name()
-        await bot.require_chat(chat_id)
+        name = await bot.require_usable(chat_id)
         if listens:
             await bot.require_alone()
         return name

@@ -15,11 +15,14 @@ _MARKS: Final = {"info": "", "warning": "! ", "error": "!! "}
 
 @dataclass(frozen=True)
 class Message:
-    """A text for the chat. Those without sound are shown and do not ring; an answer is to a command, and is never held back."""
+    """A text for the chat, below a picture where there is one (PNG). Those without sound are shown and do not ring; an answer is to a
+    command, and is never held back.
+    """
 
     text: str
     level: str = "info"
     is_answer: bool = False
+    picture: bytes = b""
 
     @property
     def is_critical(self) -> bool:
@@ -78,6 +81,16 @@ class Outbox:
         """Queue the answer to a command, before everything else."""
         with self._lock:
             self._waiting.appendleft(Message(f"{self.name}: {text}", is_answer=True))
+
+    def summary(self, text: str, picture: bytes) -> None:
+        """Queue the summary of a day."""
+        with self._lock:
+            self._waiting.append(Message(f"{self.name}: {text}", picture=picture))
+
+    def again(self, text: str) -> None:
+        """Queue an error that an earlier process could not send, as it was."""
+        with self._lock:
+            self._waiting.append(Message(text, "error"))
 
     def take(self, now: float) -> Message | None:
         """The next message; None where none waits and no count of repeats is due."""

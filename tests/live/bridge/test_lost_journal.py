@@ -12,7 +12,7 @@ import pytest
 
 from forwardtrader.core.errors import ReconciliationFailed, StoreDamaged
 from forwardtrader.core.types import MarketRules
-from forwardtrader.live.execution.events import Execution, Unprotected
+from forwardtrader.live.execution.events import Execution, StandsStill, Unprotected
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.reconciliation import require_bought
 from forwardtrader.live.execution.recovery.journal_file import open_journal
@@ -189,9 +189,8 @@ def trail(s: Any) -> None:
 
 
 @pytest.mark.parametrize(("acts", "told"), [({0: act("buy", 0.02), 2: trail}, 1), ({0: act("buy", 0.02)}, 0)])
-def test_a_stop_that_trailed_is_told_to_stand_still_once_its_journal_was_lost(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, acts: dict[int, Any], told: int
-) -> None:
+def test_a_stop_that_trailed_is_told_to_stand_still_once_its_journal_was_lost(tmp_path: Path, acts: dict[int, Any], told: int) -> None:
+    seen: list[object] = []
     with practice(fee_asset="quote") as venue:
         journal = open_journal(tmp_path / "j.db")
         play(venue, store_on(venue, journal, run="one"), Script, 5, acts=acts)
@@ -199,7 +198,9 @@ def test_a_stop_that_trailed_is_told_to_stand_still_once_its_journal_was_lost(
         move_away(tmp_path, log=True)
         journal = open_journal(tmp_path / "j.db")
         journal.mark_lost()
-        play(venue, store_on(venue, journal, run="one"), Script, 2)
-    facts = [vars(record)["facts"] for record in caplog.records if record.message == "stop_stands_still"]
-    assert len(facts) == told
-    assert all("does not move any more where it trailed; cancel it and send a trailing stop in its place" in fact["what"] for fact in facts)
+        store = store_on(venue, journal, run="one")
+        store.getbroker().on_event = seen.append
+        play(venue, store, Script, 2)
+    stops = [event for event in seen if isinstance(event, StandsStill)]
+    assert len(stops) == told
+    assert all("does not move any more where it trailed; cancel it and send a trailing stop in its place" in stop.what for stop in stops)

@@ -9,7 +9,16 @@ from typing import Any
 
 import backtrader as bt
 
-from forwardtrader.live.execution.events import Acknowledged, BalanceChanged, ForeignOrder, Halted, Protected, Refused, Unprotected
+from forwardtrader.live.execution.events import (
+    Acknowledged,
+    BalanceChanged,
+    ForeignOrder,
+    Halted,
+    Protected,
+    Refused,
+    StandsStill,
+    Unprotected,
+)
 from forwardtrader.live.monitoring.account_alerts import AccountAlerts, StrategyLimitAlerts
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.reports.pages.session_status import SessionState
@@ -48,6 +57,13 @@ def test_every_movement_of_money_is_an_alert_of_its_own() -> None:
     for change in (-5, -5):
         alerts.handle(BalanceChanged("USDT", Decimal(change), Decimal(90)))
     assert told == [("balance_changed", "warning", Decimal(-5))] * 2
+
+
+def test_a_stop_that_stands_still_is_an_alert_that_says_what_to_do() -> None:
+    told: list[tuple[str, str, object]] = []
+    alerts = AccountAlerts(lambda kind, level, **facts: told.append((kind, level, facts["what"])), lambda _reason: None)
+    alerts.handle(StandsStill("BTC/USDT", "id", "send a trailing stop in its place"))
+    assert told == [("stop_stands_still", "warning", "send a trailing stop in its place")]
 
 
 def test_the_strategys_own_limits_are_told_when_they_close_and_when_they_open() -> None:

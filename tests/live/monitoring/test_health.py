@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Iterator[SessionStore]:
 
 def test_an_alert_is_recorded_and_sent_without_secrets_and_found_again_after_a_restart(store: SessionStore) -> None:
     sent: list[tuple[str, str]] = []
-    health = SessionHealth(store, CLOCK, lambda level, text: sent.append((level, text)))
+    health = SessionHealth(store, CLOCK, lambda _kind, level, text: sent.append((level, text)))
     health.notify("orders_refused", reason="signature=deadbeef", count=2)
     assert sent == [("warning", "orders refused: reason signature=***, count 2")]
     [note] = store.notes()

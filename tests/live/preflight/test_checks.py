@@ -13,6 +13,7 @@ from forwardtrader.live.preflight import checks
 from forwardtrader.live.preflight.checks import preflight
 from forwardtrader.live.request import read_request
 from forwardtrader.live.telegram import alerts
+from forwardtrader.live.telegram import bot as door
 from tests.live.telegram.bot_server import telegram
 
 
@@ -26,7 +27,9 @@ def checked(folder: Path, *words: str) -> tuple[int, list[str]]:
 def test_on_the_practice_exchange_everything_is_in_place_without_keys(tmp_path: Path) -> None:
     code, lines = checked(tmp_path)
     assert code == 0
-    assert [line.split(":")[0] for line in lines] == [f"ok    {name}" for name in ("venue", "disk", "models", "Firestore", "Telegram")]
+    assert [line.split(":")[0] for line in lines] == [
+        f"ok    {name}" for name in ("venue", "disk", "models", "Firestore", "Telegram", "metrics")
+    ]
     assert lines[2].endswith("none for these symbols yet; the start trains one")
 
 
@@ -46,14 +49,18 @@ def test_what_is_missing_is_named_and_the_other_checks_go_on(tmp_path: Path, mon
         ([409], "", "FAIL  Telegram: another process receives with this bot token"),
         ([], "https://somewhere.example/x", "FAIL  Telegram: a webhook receives"),
         ([401], "", "FAIL  Telegram: Telegram refuses the bot token"),
+        ({"known_chat": False}, "", "FAIL  Telegram: Telegram refuses the chat"),
+        ({"clock_off_s": 95.0}, "", "FAIL  Telegram: this machine's clock is +"),
     ],
 )
 def test_the_bot_is_asked_whether_it_may_write_and_is_alone(
-    polls: list[int], webhook: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    polls: list[int] | dict[str, object], webhook: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with telegram() as bot:
-        bot.polls, bot.webhook = list(polls), webhook
-        bot.say("/kill")  # so that nothing is waited for; it is neither taken nor dropped
+        bot.webhook = webhook
+        vars(bot).update(polls if isinstance(polls, dict) else {"polls": list(polls)})
+        monkeypatch.setattr(door, "LISTEN_S", 0.1)
+        bot.say("/kill")  # it is neither taken nor dropped
         for name, value in (("TELEGRAM_BOT_TOKEN", "12:AAsecretsecret"), ("TELEGRAM_CHAT_ID", "42"), ("TELEGRAM_API", bot.url)):
             monkeypatch.setenv(name, value)
         code, lines = checked(tmp_path, "--set", "live.telegram=true")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
+
+from tests import PATIENCE_S
 
 _REASONS = {400: "Bad Request: chat not found", 401: "Unauthorized", 403: "Forbidden: bot was blocked by the user"}
 _REASONS |= {409: "Conflict: terminated by other getUpdates request", 429: "Too Many Requests", 500: "Internal Server Error"}
@@ -26,6 +29,7 @@ class Bot(ThreadingHTTPServer):
         self.heard: list[dict[str, Any]] = []
         self.asked: list[str] = []
         self.webhook, self.retry_after = "", 0
+        self.known_chat, self.is_revoked, self.clock_off_s = True, False, 0.0
         self.is_over = False
         self._updates: list[dict[str, Any]] = []
         self._count = 0
@@ -38,7 +42,8 @@ class Bot(ThreadingHTTPServer):
 
     @property
     def texts(self) -> list[str]:
-        return [str(message["text"]) for message in self.heard]
+        """Of messages, and below pictures."""
+        return [str(message.get("text", message.get("caption"))) for message in self.heard]
 
     def say(self, text: str, *, chat: int = 42, age_s: float = 0.0) -> None:
         """Somebody writes to the bot."""
@@ -71,8 +76,12 @@ class _Handler(BaseHTTPRequestHandler):
     server: Bot
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        given = json.loads(body) if "json" in (self.headers.get("Content-Type") or "") else dict(parse_qsl(body))
+        body, kind = self.rfile.read(int(self.headers.get("Content-Length", 0))), self.headers.get("Content-Type") or ""
+        if kind.startswith("multipart/"):
+            parts = BytesParser().parsebytes(f"Content-Type: {kind}\n\n".encode() + body).get_payload()
+            given: dict[str, Any] = {str(part.get_param("name", header="content-disposition")): _plain(part) for part in parts}
+        else:
+            given = json.loads(body) if "json" in kind else dict(parse_qsl(body.decode()))
         method = self.path.rpartition("/")[2]
         self.server.asked.append(method)
         code, result = self._result(method, given)
@@ -92,26 +101,46 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _result(self, method: str, given: dict[str, Any]) -> tuple[int, Any]:
         bot = self.server
-        if method == "sendMessage":
-            code = bot.answers.pop(0) if bot.answers else 200
+        if bot.is_revoked:
+            return 401, None
+        if method in ("sendMessage", "sendPhoto"):
+            code = bot.answers.pop(0) if bot.answers else 200 if bot.known_chat else 400
             if code == 200:
                 bot.heard.append({"path": self.path, **given})
             chat = {"id": int(given["chat_id"]), "type": "private"}
-            return code, {"message_id": 1, "date": 0, "chat": chat, "text": given["text"]}
+            return code, {"message_id": 1, "date": 0, "chat": chat, "text": given.get("text", "")}
         if method == "getUpdates":
             code = bot.polls.pop(0) if bot.polls else 200
             return code, bot.updates(int(given.get("offset", 0)), float(given.get("timeout", 0))) if code == 200 else None
         if method == "getMe":
             return (200, {"id": 1, "is_bot": True, "first_name": "bot", "username": "trader_bot"}) if ":" in self.path else (401, None)
+        if method == "getChat" and not bot.known_chat:
+            return 400, None
         if method == "getChat":
             chat = {"id": int(given["chat_id"]), "type": "private", "accent_color_id": 0, "max_reaction_count": 1}
             return 200, chat | {"accepted_gift_types": dict.fromkeys(_GIFTS, False)}
         return 200, {"url": bot.webhook, "has_custom_certificate": False, "pending_update_count": 0}
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((time.time() if timestamp is None else timestamp) - self.server.clock_off_s)
+
     def log_message(self, *args: Any) -> None: ...
 
 
 _GIFTS = ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels")
+
+
+def _plain(part: Any) -> str | bytes:
+    """A field of a form; of a file its bytes."""
+    content: bytes = part.get_payload(decode=True)
+    return content if part.get_filename() else content.decode()
+
+
+def until(happened: Callable[[], Any]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,7 @@ from forwardtrader.live.telegram.channel import TelegramChannel
 from forwardtrader.live.telegram.commands import ChatCommands
 from tests import PATIENCE_S
 from tests.live.session_runner import request_for
-from tests.live.telegram.bot_server import Bot, telegram
+from tests.live.telegram.bot_server import Bot, telegram, until
 
 TOKEN = "123456:AAsecretsecret"
 
@@ -61,13 +60,6 @@ def listening(folder: Path, bot: Bot, monotonic: Callable[[], float] = time.mono
         finally:
             channel.close(PATIENCE_S)
             session.end()
-
-
-def until(happened: Callable[[], Any]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def listens(bot: Bot) -> bool:
