@@ -28,6 +28,7 @@ from forwardtrader.strategies.user_code.strategy_class import with_params
 # Flags that are nothing but another name for a setting.
 PLAIN: Final = {
     "timeframe": "feeds.timeframe",
+    "detail": "feeds.detail",
     "exchange": "feeds.exchange",
     "source": "feeds.source",
     "date_format": "feeds.date_format",
@@ -92,7 +93,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
     strategy = with_params(typed_object(given.strategy), given.param)
     return BacktestRequest(
         settings=settings, first=first, last=last, files=files, strategy=strategy, name=given.name,
-        facts=fact_files(given.funding, given.mark, settings.feeds.symbols),
+        facts=fact_files(given.funding, given.mark, settings.feeds.symbols), detail=detail_files(given.detail_data, settings.feeds),
         command=shlex.join(["python", "run_backtest.py", *argv]), sweep=given.sweep and typed_path(given.sweep), audit=given.audit,
         open_page=given.open, as_json=given.json, quiet=given.quiet, open_ended=given.last is None,
         optimise=given.optimise and typed_path(given.optimise), importance=given.importance,
@@ -128,13 +129,29 @@ def fact_files(funding: Sequence[str], mark: Sequence[str], symbols: Sequence[st
     found: dict[str, FactFiles] = {}
     for kind, texts in (("funding", funding), ("mark", mark)):
         for text in texts:
-            symbol, sign, path = text.partition("=")
-            if not sign and len(symbols) == 1:
-                symbol, path = symbols[0], text
-            if symbol not in symbols or not path:
-                raise InvalidSetting(f"--{kind} {text}: write it as SYMBOL=FILE, for one of {', '.join(symbols)}")
+            symbol, path = _of_a_symbol(kind, text, symbols)
             found[symbol] = replace(found.get(symbol, FactFiles()), **{kind: typed_path(path)})
     return found
+
+
+def detail_files(texts: Sequence[str], feeds: FeedSettings) -> dict[str, Path]:
+    """Files of finer candles by symbol.
+
+    Raises:
+        InvalidSetting: one is not written as SYMBOL=FILE, names a symbol that is not traded, or its length is not said.
+    """
+    if texts and not feeds.detail:
+        raise InvalidSetting(f"--detail-data {texts[0]}: say how long its bars are, with --detail 1m")
+    return {symbol: typed_path(path) for symbol, path in (_of_a_symbol("detail-data", text, feeds.symbols) for text in texts)}
+
+
+def _of_a_symbol(flag: str, text: str, symbols: Sequence[str]) -> tuple[str, str]:
+    symbol, sign, path = text.partition("=")
+    if not sign and len(symbols) == 1:
+        symbol, path = symbols[0], text
+    if symbol not in symbols or not path:
+        raise InvalidSetting(f"--{flag} {text}: write it as SYMBOL=FILE, for one of {', '.join(symbols)}")
+    return symbol, path
 
 
 def _candidates(settings: Settings, named: list[str], first: datetime, last: datetime) -> list[str]:

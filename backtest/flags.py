@@ -105,6 +105,10 @@ def _add_what_to_trade(p: FlagParser) -> None:
     what.add_argument("--data", action="append", default=[], metavar="[SYMBOL=]FILE", help="candles from a file instead of the store")
     what.add_argument("--funding", action="append", default=[], metavar="SYMBOL=FILE", help="funding rates of a perpetual; repeatable")
     what.add_argument("--mark", action="append", default=[], metavar="SYMBOL=FILE", help="mark price candles of a perpetual; repeatable")
+    what.add_argument("--detail", metavar="1m", help="finer bars, by which resting orders, stops and liquidations go inside each bar")
+    what.add_argument(
+        "--detail-data", action="append", default=[], metavar="[SYMBOL=]FILE", help="those of --detail from a file; repeatable"
+    )
     what.add_argument("--date-format", metavar="FORM", help=DATE_FORMAT_HELP)
     what.add_argument("--tz", metavar="ZONE", help=ZONE_HELP)
     what.add_argument("--stamped", choices=("open", "end"), help=STAMPED_HELP)

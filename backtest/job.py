@@ -156,6 +156,8 @@ def _report(console: Console, request: BacktestRequest, markets: Mapping[str, Hi
         console.print(
             f"{symbol} {history.timeframe}: {len(history.candles):,} candles {first:%Y-%m-%d} .. {last:%Y-%m-%d} from {history.source}"
         )
+        if (detail := history.detail) is not None:
+            console.print(f"  inside them {len(detail.candles):,} candles of {detail.timeframe} from {detail.source}")
         for note in history.notes:
             console.print(f"  {note}", style="yellow")
 

@@ -20,6 +20,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.fetching.history import complete
+from forwardtrader.feeds.history.detail import Whole, load_detail
 from forwardtrader.feeds.history.needs import History, load_history
 from forwardtrader.feeds.history.perpetual_facts import NO_FILES
 from forwardtrader.feeds.universe import TopByVolume, members_between, parse_universe, read_universe, top_by_volume
@@ -59,10 +60,32 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
         raise InvalidSetting(objection)
     first_bar = min(history.candles.index[0] for history in markets.values()).to_pydatetime()
     failed = complete(feeds, first_bar, request.last, clock)
-    return {
+    found = {
         symbol: with_factors(replace(history, notes=(*history.notes, *(failed if n == 0 else ()))), book, request.first)
         for n, (symbol, history) in enumerate(markets.items())
     }
+    return {symbol: with_detail(history, request, clock) for symbol, history in found.items()} if feeds.detail else found
+
+
+def with_detail(history: History, request: BacktestRequest, clock: Clock) -> History:
+    """The history with finer candles inside the bars traded, and a note on bars that lack them; they are in its fingerprint.
+
+    Raises:
+        InvalidSetting: there are none, or none that make up a bar, or orders that rest are to be filled by volumes that they lack.
+        CandleFileInvalid, StoreDamaged, VenueUnreachable: as `load_detail`.
+    """
+    symbol, bars = history.symbol, history.candles.loc[pd.Timestamp(request.first) :]
+    if not len(bars):
+        return history
+    marks = None if history.perpetual is None else history.perpetual.marks.loc[bars.index]
+    whole = Whole(candles=bars, timeframe=history.timeframe, is_made_up=history.is_made_up, is_of_file=symbol in request.files, marks=marks)
+    detail = load_detail(request.settings.feeds, symbol, whole, clock=clock, file=request.detail.get(symbol))
+    volume = {f"{symbol} {detail.timeframe}": detail.candles["volume"].to_numpy(dtype=np.float64)}
+    if objection := volume_objection(request.settings.strategies, volume):
+        raise InvalidSetting(objection)
+    known = (*history.notes, *detail.source_notes, *(f"{symbol}: {note}" for note in detail.notes))
+    own = [fingerprint.of_frame(frame) for frame in (detail.candles, detail.marks) if frame is not None]
+    return replace(history, detail=detail, notes=known, fingerprint=fingerprint.of_value([history.fingerprint, own]))
 
 
 def _listed(request: BacktestRequest, clock: Clock, file: Path | None) -> dict[str, History]:

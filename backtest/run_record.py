@@ -23,6 +23,7 @@ from forwardtrader.core.types import DataKind
 from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.factors.series import join_as_of
+from forwardtrader.feeds.history.detail import DetailHistory
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.feeds.universe import TopByVolume, parse_universe, read_universe
 from forwardtrader.models.features.own_features import chosen_name
@@ -34,6 +35,7 @@ from forwardtrader.models.walk_forward import purge
 from forwardtrader.reports.account_judgement import RunFacts
 from forwardtrader.reports.manifest import (
     DataSection,
+    DetailData,
     FactorData,
     FoldSection,
     LimitsSection,
@@ -100,6 +102,7 @@ def data_section(request: BacktestRequest, markets: Mapping[str, History]) -> Da
             last=h.candles.index[-1],
             gaps=len(h.gaps),
             fingerprint=h.fingerprint,
+            detail=detail_section(h.detail),
         )
         for symbol, h in markets.items()
     }
@@ -111,6 +114,16 @@ def data_section(request: BacktestRequest, markets: Mapping[str, History]) -> Da
         exchange=request.settings.feeds.exchange,
         periods_per_year=periods,
     )
+
+
+def detail_section(detail: DetailHistory | None) -> DetailData | None:
+    """The finer candles inside the bars traded; None where there are none."""
+    if detail is None:
+        return None
+    return DetailData(
+        timeframe=str(detail.timeframe), source=detail.source, rows=len(detail.candles), bars=detail.bars, missing=detail.missing,
+        disagreeing=detail.disagreeing, unknown_marks=detail.unknown_marks, notes=list(detail.notes),
+    )  # fmt: skip
 
 
 def _factors(request: BacktestRequest, histories: Sequence[History]) -> dict[str, FactorData]:
@@ -185,12 +198,13 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     learning = {} if request.settings.learning == LearningSettings() else {"learning": tree["learning"]}
     named = [Path(factor.file).name or factor.title for factor in request.settings.feeds.factors]
     factors = {"factors": named} if named else {}
+    detail = {"detail": tree["feeds"]["detail"]} if request.settings.feeds.detail else {}
     resample = {"resample": tree["feeds"]["resample"]} if request.settings.feeds.resample else {}
     universe = _universe(request)
     limits = TradingLimits.of(request.settings.risk)
     risk = {} if limits is None else {"risk": {key: tree["risk"][key] for key in EVERY_RUN}}
     return {
-        **learning, **factors, **resample, **universe, **risk, **({"optimised": request.choice} if request.choice else {}),
+        **learning, **factors, **detail, **resample, **universe, **risk, **({"optimised": request.choice} if request.choice else {}),
         "models": models, "strategies": strategies, "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
         "strategy": request.strategy, "first": request.first.isoformat(), "last": request.last.isoformat(),
     }  # fmt: skip

@@ -12,7 +12,7 @@ import pandas as pd
 
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.errors import StrategyFailed
-from forwardtrader.core.types import Timeframe
+from forwardtrader.core.types import OHLCV, Timeframe
 from forwardtrader.core.user_code.errors import owned_errors
 from forwardtrader.feeds.backtrader_data import as_backtrader_days, frame_data
 from forwardtrader.feeds.history.needs import History
@@ -21,6 +21,7 @@ from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, extra_bars, record_of
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
+from forwardtrader.strategies.detail.series import DetailSeries
 from forwardtrader.strategies.margin.series import PerpetualSeries
 from forwardtrader.strategies.replay_track import Tape
 from forwardtrader.strategies.stints.carried_account import CarriedAccount
@@ -72,7 +73,7 @@ def tapes_of(markets: Mapping[str, History], walk: WalkForward, horizon: int, fi
         predicted = walk.frame(symbol, horizon)[["location", "scale"]].reindex(bars.index)
         tape = Tape(
             bars=bars, forecasts=predicted, market=history.rules, timeframe=history.timeframe, horizon=horizon, members=history.members,
-            facts=series_of(history),
+            facts=series_of(history), detail=detail_of(history),
         )  # fmt: skip
         tapes.append(tape)
     return tapes
@@ -85,6 +86,21 @@ def series_of(history: History) -> PerpetualSeries | None:
         return None
     opened, settled = (pd.DatetimeIndex(frame.index).as_unit("ms").asi8 / 1000.0 for frame in (beside.marks, beside.funding))
     return PerpetualSeries(opened, beside.marks.to_numpy(dtype=np.float64), settled, np.asarray(beside.funding, dtype=np.float64))
+
+
+def detail_of(history: History) -> DetailSeries | None:
+    """The finer candles as the broker takes them; None where there are none."""
+    detail = history.detail
+    if detail is None:
+        return None
+    opened, at = (index.as_unit("ms").asi8 / 1000.0 for index in (detail.opened, pd.DatetimeIndex(detail.candles.index)))
+    prices, whole = (frame[list(OHLCV)].to_numpy(dtype=np.float64) for frame in (detail.candles, history.candles.loc[detail.opened]))
+    volume, outer = np.nan_to_num(prices[:, 4]), np.nan_to_num(whole[:, 4])
+    unknown = (outer == 0.0) & (whole[:, 1] != whole[:, 2]) if volume.any() else whole[:, 1] != whole[:, 2]
+    traded = (volume != 0.0) | (prices[:, 1] != prices[:, 2]) | unknown
+    marks = np.zeros((0, 4)) if detail.marks is None else detail.marks.to_numpy(dtype=np.float64)
+    times, first = np.unique(opened, return_index=True)
+    return DetailSeries(times, np.append(first, len(at)).astype(np.int64), at, prices, traded, marks)
 
 
 @dataclass(frozen=True)
@@ -144,7 +160,7 @@ def _run(
         feeds.append(
             Feed(
                 data=data, rules=history.rules, timeframe=history.timeframe, source=source, last_bar=_last_bar(history, end),
-                members=history.members, facts=series_of(history),
+                members=history.members, facts=series_of(history), detail=detail_of(history),
             )
         )  # fmt: skip
     account, start = hand.account if hand else None, request.first.timestamp()

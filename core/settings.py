@@ -45,6 +45,10 @@ class FeedSettings(Room):
     resample: tuple[str, ...] = Field(
         default=(), description="longer bars that a strategy sees as data1, data2, ... behind those traded; multiples of the timeframe"
     )
+    detail: str = Field(
+        default="",
+        description="backtests: finer bars, such as 1m, by which resting orders and liquidations go inside each bar; empty for none",
+    )
     source: Literal["auto", "store", "download", "sample"] = Field(default="auto", description="auto, store, download or sample")
     store_path: str = Field(default="var/candles", description="where candles are kept")
     cache_minutes: int = Field(default=60, ge=0, description="within so many minutes after a download no venue is asked again")
@@ -75,6 +79,14 @@ class FeedSettings(Room):
             length, step = Timeframe.parse(text).seconds, Timeframe.parse(self.timeframe).seconds
             if length <= step or length % step:
                 raise ValueError(f"bars of {self.timeframe} cannot be joined to bars of {text}; choose a multiple of {self.timeframe}")
+        return self
+
+    @model_validator(mode="after")
+    def _bars_can_be_split(self) -> FeedSettings:
+        if self.detail:
+            length, step = Timeframe.parse(self.timeframe).seconds, Timeframe.parse(self.detail).seconds
+            if step >= length or length % step:
+                raise ValueError(f"bars of {self.timeframe} are not made up of bars of {self.detail}; choose a finer one that divides them")
         return self
 
     @property

@@ -32,6 +32,23 @@ SCHEMA: Final = 1
 FILE_NAME: Final = "run.json"
 
 
+class DetailData(Section):
+    """Finer candles inside the bars traded: how many `rows` of them, inside how many of the `bars`.
+
+    `missing` bars lack some, `disagreeing` are not what theirs make up: both are met as a whole. Inside `unknown_marks` of the others the
+    mark of a perpetual is not known. `notes` say the same in words.
+    """
+
+    timeframe: str
+    source: str
+    rows: int
+    bars: int
+    missing: int = 0
+    disagreeing: int = 0
+    unknown_marks: int = 0
+    notes: list[str] = []
+
+
 class SymbolData(Section):
     """Candles of one symbol: source, count and fingerprint; times are bar opens."""
 
@@ -41,6 +58,7 @@ class SymbolData(Section):
     last: Moment
     gaps: int = 0
     fingerprint: str = ""
+    detail: DetailData | None = None
 
 
 class FactorData(Section):

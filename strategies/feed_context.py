@@ -9,6 +9,7 @@ from typing import TypeVar
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.types import MarketRules, Spans, Timeframe, is_within
 from forwardtrader.models.forecaster import ForecastSource
+from forwardtrader.strategies.detail.series import DetailSeries
 from forwardtrader.strategies.margin.series import PerpetualFacts
 
 Feed = TypeVar("Feed")
@@ -22,6 +23,7 @@ class FeedContext:
         last_bar: its last bar, as Backtrader counts time, where it ends before other feeds of the run do; 0 where it does not.
         facts: marks and funding of a perpetual; None where the last price stands for the mark, and no funding is settled.
         members: when it belongs to the universe of the run; None is always.
+        detail: the finer bars inside those of a past market, by which orders that rest are filled; None where each is met as a whole.
     """
 
     rules: MarketRules
@@ -30,6 +32,7 @@ class FeedContext:
     last_bar: float = 0.0
     facts: PerpetualFacts | None = None
     members: Spans | None = None
+    detail: DetailSeries | None = None
 
     def may_hold(self, opened: float) -> bool:
         """Whether the symbol belongs to the universe of the run at the close of the bar that opens then (UTC epoch seconds)."""

@@ -7,14 +7,15 @@ fees in quote or, for buys on venues that keep them, in the coin; the same order
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, OrderRequest, Side, Timeframe, slipped
 from forwardtrader.strategies.costs import maker_fee
 from forwardtrader.strategies.decision import STOPPED, DecisionParams
+from forwardtrader.strategies.detail.series import InnerBar, in_order, may_touch
 from forwardtrader.strategies.margin.series import MarkBar
 from forwardtrader.strategies.order_rules import RawOrder, RestingSell, normalise, sellable
 from forwardtrader.strategies.orders.entries import EntryRule, Then, crosses, left_for_market, part_filled
@@ -73,6 +74,9 @@ class ReplayBar:
     volume: float = 0.0
     mark: MarkBar | None = None
     rates: tuple[float, ...] = ()
+
+
+Inside: TypeAlias = Mapping["Holding", Sequence[InnerBar]]
 
 
 class Holding:
@@ -211,14 +215,31 @@ class ReplayAccount:
                 self.orders.remove(order)
                 order.holding.settle(order, 0.0, 0.0)
 
-    def work(self, bars: dict[Holding, ReplayBar]) -> None:
-        """What these bars do to the orders that are out."""
-        self.end_entries(bars)
-        if self.orders:
-            self.check_cash()
-            self.match(bars)
+    def work(self, bars: Mapping[Holding, ReplayBar], finer: Callable[[], Inside]) -> None:
+        """What these bars do to the orders that are out.
 
-    def end_entries(self, bars: dict[Holding, ReplayBar]) -> None:
+        Args:
+            finer: the bars inside these, of those symbols that have some.
+        """
+        self.end_entries(bars)
+        if not self.orders:
+            return
+        self.check_cash()
+        inside = self.reached(bars, finer)
+        if not inside:
+            self.match(bars)
+            return
+        self.match(bars, lambda order: order.at_market or order.holding not in inside)
+        for step in in_order(inside):
+            self.match(step)
+
+    def reached(self, bars: Mapping[Holding, ReplayBar], finer: Callable[[], Inside]) -> Inside:
+        """The finer bars, where one of them may fill an order; else nothing, since the whole bars do as well."""
+        near = [order.holding for order in self.orders if not order.at_market and _is_in_reach(order, bars.get(order.holding))]
+        inside = finer() if near else {}
+        return inside if any(held in inside for held in near) else {}
+
+    def end_entries(self, bars: Mapping[Holding, ReplayBar]) -> None:
         """Tell of entries that were taken back, and have those go to the market, or end, whose deadline is over."""
         while self.over:
             order = self.over.pop(0)
@@ -244,7 +265,7 @@ class ReplayAccount:
         """What is not in the market."""
         return self.cash
 
-    def match(self, bars: dict[Holding, ReplayBar], takes: Callable[[ReplayOrder], bool] = lambda _order: True) -> None:
+    def match(self, bars: Mapping[Holding, ReplayBar | InnerBar], takes: Callable[[ReplayOrder], bool] = lambda _order: True) -> None:
         """Fill what these bars fill, of the orders that `takes` picks."""
         for order in [order for order in self.orders if takes(order)]:
             bar = bars.get(order.holding)
@@ -262,7 +283,7 @@ class ReplayAccount:
                     order.add(executed, paid, order.holding.size)
                     order.holding.settle_entry(order, is_over=True)
 
-    def _rest(self, order: ReplayOrder, limit: float, bar: ReplayBar) -> None:
+    def _rest(self, order: ReplayOrder, limit: float, bar: ReplayBar | InnerBar) -> None:
         """What a bar does to an entry that rests."""
         buys, rest, arrives = order.change > 0.0, abs(order.change), not order.has_rested
         order.has_rested = True
@@ -281,7 +302,7 @@ class ReplayAccount:
             self.orders.remove(order)
         order.holding.settle_entry(order, is_over=is_over)
 
-    def _fill_price(self, order: ReplayOrder, bar: ReplayBar) -> float | None:
+    def _fill_price(self, order: ReplayOrder, bar: ReplayBar | InnerBar) -> float | None:
         buys = order.change > 0.0
         price = bar.open
         if order.stop is not None:
@@ -354,6 +375,13 @@ class ReplayAccount:
             size, fee, currency = gross * share, kept * share, held.market.base
         side = Side.BUY if change > 0.0 else Side.SELL
         self.fills.append((self.row, held.market.symbol, str(side), size, price, fee, currency, reason))
+
+
+def _is_in_reach(order: ReplayOrder, bar: ReplayBar | None) -> bool:
+    price = order.limit if order.stop is None else order.stop
+    if bar is None or price is None:
+        return False
+    return may_touch(buys=order.change > 0.0, stops=order.stop is not None, price=price, low=bar.low, high=bar.high)
 
 
 def _split(size: float, change: float) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.types import MarketRules, Spans, Timeframe
 from forwardtrader.strategies.decision import DecisionParams, PositionState
+from forwardtrader.strategies.detail.series import DetailSeries, InnerBar
 from forwardtrader.strategies.feed_context import FeedContext
 from forwardtrader.strategies.margin.series import AssumedFacts, MarkBar, PerpetualSeries
 from forwardtrader.strategies.replay_account import ReplayBar
@@ -24,7 +25,7 @@ class Tape:
     """One symbol to replay.
 
     `bars` holds open, high, low, close, volume by UTC bar-open time, `forecasts` the columns `location` and `scale` on the same index, over
-    `horizon` bars; NaN where no model is in force. `members` and `facts` as in `FeedContext`.
+    `horizon` bars; NaN where no model is in force. `members`, `facts` and `detail` as in `FeedContext`.
     """
 
     bars: pd.DataFrame
@@ -34,6 +35,7 @@ class Tape:
     horizon: int
     members: Spans | None = None
     facts: PerpetualSeries | None = None
+    detail: DetailSeries | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Track:
     variance: Floats
     cap: Floats
     marks: MarkTrack | None = None
+    detail: DetailSeries | None = None
 
     @classmethod
     def of(cls, tape: Tape, index: pd.DatetimeIndex, params: DecisionParams) -> Track:
@@ -118,7 +121,9 @@ class Track:
         member = np.array([context.may_hold(at) for at in times]) if tape.members is not None else here
         marks = MarkTrack.of(tape, index, place) if tape.market.is_perpetual else None
         steady, variance, cap = (np.full(len(index), np.nan) for _ in range(3))
-        track = cls(params, times, place, here, traded, opened, high, low, close, volume, scale, member, steady, variance, cap, marks)
+        track = cls(
+            params, times, place, here, traded, opened, high, low, close, volume, scale, member, steady, variance, cap, marks, tape.detail
+        )
         track.remember(0, 0.0)
         return track
 
@@ -149,6 +154,10 @@ class Track:
     def end(self) -> int:
         """The row after its last bar."""
         return int(self.place[-1]) + 1 if len(self.place) else len(self.here)
+
+    def inside(self, row: int) -> list[InnerBar]:
+        """The finer bars inside the one at `row`."""
+        return [] if self.detail is None else self.detail.inside(float(self.times[row]))
 
     def bar(self, row: int) -> ReplayBar:
         """The bar at `row`."""

@@ -62,6 +62,7 @@ LAYERS: dict[str, str] = {
         decision ended_symbols holdings trading_state
         orders
         backtrader_objects costs feed_context order_rules risk signals sizing user_code
+        detail
         margin
     """,
     "backtest": """

@@ -129,6 +129,8 @@ def backtest(
         raise InvalidSetting("the forecasts were made on other candles; call fit_predict on these")
     own = {"strategies.cash": cash, "strategies.fee_bps": fee_bps, "strategies.slippage_bps": slippage_bps}
     whole = changed(Settings() if forecasts is None else forecasts.settings, own | dict(settings or {}))
+    if whole.feeds.detail:
+        raise InvalidSetting(f"feeds.detail {whole.feeds.detail} is for run_backtest.py, which finds the finer candles; leave it out here")
     first = moment(start) if start is not None else forecasts.fitted.request.first if forecasts else _first(markets)
     spec = "" if strategy is None else strategy if isinstance(strategy, str) else spec_of(strategy)
     spec = with_params(

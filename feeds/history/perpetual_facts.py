@@ -64,6 +64,18 @@ def perpetual_facts(
     )  # fmt: skip
 
 
+def finer_marks(request: HistoryRequest, found: Found, *, downloads: bool) -> pd.DataFrame | None:
+    """The stored marks of finer bars, completed by the venue where `downloads`; None where there are none.
+
+    Raises:
+        StoreDamaged: what is stored is broken.
+    """
+    if downloads:
+        _download(request, found, found.frame)
+    stored = request.store.load(_mark_key(request, found))
+    return stored if len(stored) else None
+
+
 def _marks(request: HistoryRequest, found: Found, files: FactFiles, is_sample: bool) -> tuple[pd.DataFrame | None, str]:
     settings = request.settings
     if files.mark is not None:

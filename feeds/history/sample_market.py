@@ -142,6 +142,11 @@ def listed_symbols() -> list[str]:
     return [f"{base}/{quote}" for base in _START_PRICES for quote in _QUOTES]
 
 
+def decimals_of(symbol: str) -> int:
+    """How many decimals the prices of a symbol have."""
+    return max(2, 4 - math.floor(math.log10(_start_price(symbol))))
+
+
 def first_bar(timeframe: Timeframe) -> datetime:
     """Where the sample market begins."""
     return START if timeframe.seconds >= 900 else SHORT_START
@@ -225,8 +230,7 @@ def _log_volatility(
 
 
 def _bars(times: pd.DatetimeIndex, returns: Floats, sigma: Floats, own: _Streams, symbol: str) -> pd.DataFrame:
-    start = _start_price(symbol)
-    decimals = max(2, 4 - math.floor(math.log10(start)))
+    start, decimals = _start_price(symbol), decimals_of(symbol)
     log_close = np.cumsum(returns)
     # The extreme of a Brownian bridge from 0 to r with variance s^2: (r +- sqrt(r^2 - 2 s^2 log U)) / 2.
     spread = -2.0 * np.square(1.02 * sigma)

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.core.types import Timeframe
-from forwardtrader.feeds.history.sample_market import listed_symbols, sample_candles
+from forwardtrader.feeds.history.sample_detail import inside_sample
+from forwardtrader.feeds.history.sample_market import decimals_of, listed_symbols, sample_candles
 from forwardtrader.feeds.perpetuals.facts import PRICES
 from forwardtrader.feeds.perpetuals.funding import rates
 
@@ -45,13 +46,25 @@ def spot_of(symbol: str) -> str:
 def perpetual_candles(symbol: str, timeframe: Timeframe, *, seed: int, until: datetime) -> pd.DataFrame:
     """Candles of a perpetual, as `sample_candles` gives those of spot."""
     spot = sample_candles(spot_of(symbol), timeframe, seed=seed, until=until)
-    return _moved(spot, _basis(symbol, seed, until), 1.0)
+    return _moved(spot, _basis(symbol, seed, until), 1.0, decimals_of(symbol))
 
 
 def perpetual_marks(symbol: str, timeframe: Timeframe, *, seed: int, until: datetime) -> pd.DataFrame:
     """Mark prices by bar: open, high, low and close."""
     spot = sample_candles(spot_of(symbol), timeframe, seed=seed, until=until)
-    return _moved(spot, _basis(symbol, seed, until), 0.5)[list(PRICES)]
+    return _moved(spot, _basis(symbol, seed, until), 0.5, decimals_of(symbol))[list(PRICES)]
+
+
+def perpetual_inside(
+    symbol: str, bars: pd.DatetimeIndex, length: Timeframe, step: Timeframe, *, seed: int, until: datetime
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Finer candles inside the bars of a perpetual that open at these times, and their marks: those of spot, at the basis of the bar."""
+    spot = spot_of(symbol)
+    inside = inside_sample(
+        sample_candles(spot, length, seed=seed, until=until).loc[bars], length, step, symbol=spot, seed=seed, decimals=decimals_of(spot)
+    )
+    basis = _basis(symbol, seed, until).reindex(bars, method="ffill").reindex(inside.index, method="ffill")
+    return _moved(inside, basis, 1.0, decimals_of(spot)), _moved(inside, basis, 0.5, decimals_of(spot))[list(PRICES)]
 
 
 def perpetual_funding(symbol: str, *, seed: int, until: datetime) -> pd.Series[float]:
@@ -70,14 +83,8 @@ def _basis(symbol: str, seed: int, until: datetime) -> pd.Series[float]:
     return (BASIS * np.tanh(trend)).shift(1, fill_value=0.0).rename("basis")
 
 
-def _moved(spot: pd.DataFrame, basis: pd.Series[float], share: float) -> pd.DataFrame:
+def _moved(spot: pd.DataFrame, basis: pd.Series[float], share: float, decimals: int) -> pd.DataFrame:
     """Prices at a share of the basis of their bar's open, rounded as those of spot are."""
     at = basis.reindex(spot.index, method="ffill").fillna(0.0).to_numpy() * share
-    decimals = _decimals(spot)
     moved = {name: np.maximum(np.round(spot[name].to_numpy() * np.exp(at), decimals), 10.0**-decimals) for name in PRICES}
     return spot.assign(**moved)
-
-
-def _decimals(spot: pd.DataFrame) -> int:
-    first = float(spot["open"].iloc[0])
-    return max(2, 4 - int(np.floor(np.log10(first))))

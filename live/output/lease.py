@@ -81,19 +81,20 @@ class AccountLease:
         session: whose lease it is.
         lost: called once, in that thread, with the reason when another machine holds the account.
         outage: what follows where the store does not answer.
-        taken: called with the token whenever the lease was taken anew.
 
     Attributes:
         token: of the lease in force; 0 where none was ever taken.
+        taken: called with the token when the lease is taken in that thread, since the store did not answer before.
     """
 
     def __init__(
         self, name: str, store: LeaseStore, holder: str, clock: Clock, lost: Callable[[str], None], *, session: str = "",
-        outage: Outage = "trade", taken: Callable[[int], None] = lambda _token: None,
+        outage: Outage = "trade",
     ) -> None:  # fmt: skip
         self.token = 0
         self._name, self._store, self._holder, self._clock, self._lost = name, store, holder, clock, lost
-        self._session, self._outage, self._taken = session, outage, taken
+        self._session, self._outage = session, outage
+        self.taken: Callable[[int], None] = lambda _token: None
         self._until = 0.0
         self._asked = 0.0  # when the store last answered or did not
         self._lost_to = ""
@@ -168,7 +169,7 @@ class AccountLease:
             self._until = now + life_s
             if given.token != self.token:
                 self.token = given.token
-                self._taken(given.token)
+                self.taken(given.token)
         return given
 
     def _is_mine(self, given: Lease) -> bool:

@@ -73,15 +73,25 @@ def leased(
         return
     from forwardtrader.live.output.firestore import FirestoreLeases
 
-    before = mirror.token
+    def taken(token: int) -> None:
+        """A lease that was taken once Firestore answered again."""
+        try:
+            require_newest(request, mirror.token)
+        except StartRefused as refusal:
+            lost(str(refusal))
+        else:
+            mirror.leased(token)
+
     lease = AccountLease(
         lease_name(request, account), FirestoreLeases(live.firestore_project), holder_of(request, account), clock, lost,
-        session=request.name, outage=live.firestore_outage, taken=mirror.leased,
+        session=request.name, outage=live.firestore_outage,
     )  # fmt: skip
     lease.start()
     try:
-        if lease.token:
-            require_newest(request, before)
+        if lease.token:  # kept only by whoever may go on: else a second try would seem to be of the newest state
+            require_newest(request, mirror.token)
+            mirror.leased(lease.token)
+        lease.taken = taken
         yield lease.objection
     finally:
         lease.close()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from forwardtrader.reports.manifest import LimitsSection, MarginSection
+from forwardtrader.reports.manifest import DetailData, LimitsSection, MarginSection
 from forwardtrader.reports.pages.glossary import term
 from forwardtrader.reports.sections.entries import EntriesSection
 
@@ -134,6 +134,13 @@ def on_margin(section: MarginSection) -> str:
     return " ".join(parts)
 
 
+def inside(detail: DetailData, symbol: str) -> str:
+    """Which finer bars the orders of a symbol went by, in a few sentences."""
+    known = detail.bars - detail.missing - detail.disagreeing
+    told = f"{symbol}: inside {known:,} of {detail.bars:,} bars resting orders went by those of {detail.timeframe} from {detail.source}."
+    return " ".join([told, *(sentence(note) for note in detail.notes)])
+
+
 def entries(section: EntriesSection) -> str:
     """What became of entries that were to rest as makers, in a few sentences."""
     moves = [
@@ -196,6 +203,7 @@ FILTERS: Final = {
     "duration": duration,
     "sentence": sentence,
     "limits": limits,
+    "inside": inside,
     "on_margin": on_margin,
     "entries": entries,
     "clause": clause,

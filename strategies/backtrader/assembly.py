@@ -24,6 +24,7 @@ from forwardtrader.strategies.backtrader.on_margin.trading import MarginReport, 
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.backtrader.trading_monitor import TradingMonitor
 from forwardtrader.strategies.costs import VenueCommission, maker_fee
+from forwardtrader.strategies.detail.series import DetailSeries
 from forwardtrader.strategies.feed_context import FeedContext, attach
 from forwardtrader.strategies.holdings import Dust
 from forwardtrader.strategies.margin.series import PerpetualFacts
@@ -41,7 +42,8 @@ EXTRA_BARS: Final = 256
 class Feed:
     """One symbol to trade.
 
-    `data` is a Backtrader feed whose bars are stamped with their UTC open time; `last_bar`, `facts` and `members` are as in `FeedContext`.
+    `data` is a Backtrader feed whose bars are stamped with their UTC open time; `last_bar`, `facts`, `members` and `detail` are as in
+    `FeedContext`.
     """
 
     data: Any
@@ -51,6 +53,7 @@ class Feed:
     last_bar: float = 0.0
     facts: PerpetualFacts | None = None
     members: Spans | None = None
+    detail: DetailSeries | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def build_cerebro(
         maxcpus=1,
     )
     for feed in feeds:
-        context = FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar, feed.facts, feed.members)
+        context = FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar, feed.facts, feed.members, feed.detail)
         attach(feed.data, context)
         cerebro.adddata(feed.data, name=feed.rules.symbol)
     for text in resample:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import chain
 from typing import Any, Final
 
@@ -14,10 +13,12 @@ from forwardtrader.core.types import OrderRequest, Side, slipped
 from forwardtrader.strategies.backtrader.account_broker import books
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.cheating import refuse_cheating, set_coc, set_coo
-from forwardtrader.strategies.backtrader.execution.executing_broker import ExecutingBroker
+from forwardtrader.strategies.backtrader.execution.executing_broker import ExecutingBroker, note_gross
+from forwardtrader.strategies.backtrader.execution.inside_bars import InsideBars
 from forwardtrader.strategies.backtrader.guarded_orders import is_in_force, objection
 from forwardtrader.strategies.backtrader.on_margin.trading import MarginTerms, MarginTrading
 from forwardtrader.strategies.backtrader_objects import BtData, BtOrder
+from forwardtrader.strategies.detail.series import inner_of
 from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE, EndedSymbols, closing_order
 from forwardtrader.strategies.feed_context import context_of, traded
 from forwardtrader.strategies.order_rules import (
@@ -42,7 +43,7 @@ from forwardtrader.strategies.orders.families import (
     is_kept_back,
     on_close_note,
 )
-from forwardtrader.strategies.orders.resting_orders import fills_through, hand_over, is_crossing, part_of
+from forwardtrader.strategies.orders.resting_orders import fills_through, hand_over, has_arrived, is_crossing, part_of
 from forwardtrader.strategies.orders.trailing_stops import TRAILING, begin, has_traded, put_on_grid, raw_order
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 
@@ -81,6 +82,7 @@ class VenueRulesBroker(ExecutingBroker):
         self._is_checked = False
         super().start()
         self.margin = MarginTrading(self, self.cerebro.datas, self.terms) if self.terms else None
+        self.inside = InsideBars.of(self.cerebro.datas)
         self.refused: dict[str, dict[str, int]] = {}
         self.on_close: dict[str, int] = {}
         self.ended = EndedSymbols(getattr(getattr(self, "cerebro", None), "datas", ()))
@@ -92,20 +94,17 @@ class VenueRulesBroker(ExecutingBroker):
             self._is_checked = True
             refuse_cheating(self)
         hand_over(chain(self.pending, self.submitted), self._objection)
+        if self.inside is not None:
+            self.inside.turn()
         if self.margin is not None:
             self.margin.next()
             return
-        if not self.charges_shares or self._userhist or self._fundhist:
-            super().next()
-            self.close_ended()
-            self._get_value()
-            return
-        while self._toactivate:
-            self._toactivate.popleft().activate()
-        if self.submitted:
-            self.check_submitted()
-        if self.pending:
-            self.work_pending()
+        is_plain = self.charges_shares and not self._userhist and not self._fundhist
+        if is_plain or self.inside is not None:
+            self.activate()
+            if self.submitted:
+                self.check_submitted()
+        self.work_through(self.work_pending if is_plain else super().next)
         self.close_ended()
         self._get_value()
 
@@ -133,26 +132,6 @@ class VenueRulesBroker(ExecutingBroker):
                     continue
                 super()._execute(order, ago=0, price=price)
                 self.holdings.settle(order, data, held)
-
-    def work_pending(self, takes: Callable[[Any], bool] | None = None) -> None:
-        """Each pending order once, or each that `takes` picks; executions may take other orders out of the queue meanwhile, so a None marks
-        its end."""
-        self.pending.append(None)
-        while (order := self.pending.popleft()) is not None:
-            if takes is not None and not takes(order):
-                self.pending.append(order)
-            elif order.expire():
-                self.notify(order)
-                self._ococheck(order)
-                self._bracketize(order, cancel=True)
-            elif not order.active():
-                self.pending.append(order)
-            else:
-                self._try_exec(order)
-                if order.alive():
-                    self.pending.append(order)
-                elif order.status == bt.Order.Completed:
-                    self._bracketize(order)
 
     set_coc, set_coo = set_coc, set_coo
 
@@ -332,9 +311,12 @@ class VenueRulesBroker(ExecutingBroker):
         data = order.data
         if data.datetime[0] <= order.created.dt or _had_begun(data, order):
             return  # the symbol has no bar yet that began since the order was made, though another one has
-        if not has_traded(data):
+        if not has_traded(data) or (self.inside is not None and not self.inside.meets(order)):
             return  # so nothing can have been filled
-        is_new, order.tried_at = getattr(order, "tried_at", None) != data.datetime[0], data.datetime[0]
+        inner = inner_of(data)
+        moment = data.datetime[0] if inner is None else inner.at
+        is_new, order.tried_at = getattr(order, "tried_at", None) != moment, moment
+        self._is_booked = inner is not None and (order.triggered or (order.exectype == bt.Order.Limit and has_arrived(order)))
         if is_crossing(order):
             self._refuse_crossing(order)
         elif fills_through(order, self.fills):
@@ -379,6 +361,7 @@ class VenueRulesBroker(ExecutingBroker):
         before, executions = self.holdings.held[data].size, len(order.executed)
         super()._execute(order, ago=ago, price=price, cash=cash, position=position, dtcoc=dtcoc)
         if len(order.executed) > executions:  # the notification that the strategy gets is a copy that shares them
+            note_gross(order)
             self.holdings.settle(order, data, before)
         return None
 

@@ -77,8 +77,9 @@ def _row(order: BtOrder, bit: Any, reference: str) -> tuple[Any, ...]:
     base, quote = (context.rules.base, context.rules.quote) if context is not None else ("", "")
     size, price, fee, currency = abs(bit.size), bit.price, bit.openedcomm + bit.closedcomm, quote
     if "fee_base" in info:
-        share = size / (info["gross_size"] - info["fee_base"])
-        size, price, fee, currency = info["gross_size"] * share, info["gross_price"], info["fee_base"] * share, base
+        gross, gross_price, kept = getattr(bit, "gross", (info["gross_size"], info["gross_price"], info["fee_base"]))
+        share = size / (gross - kept)
+        size, price, fee, currency = gross * share, gross_price, kept * share, base
     side = Side.BUY if order.isbuy() else Side.SELL
     symbol = context.rules.symbol if context is not None else data._name
     return (bit.dt, symbol, str(side), size, price, fee, currency, reference, str(info.get("reason", "")), _slippage(order, size, price))

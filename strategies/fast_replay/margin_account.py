@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, Side, Timeframe
+from forwardtrader.strategies.detail.series import InnerBar, in_order
 from forwardtrader.strategies.margin.account import Admission, MarginAccount, Stake, split
-from forwardtrader.strategies.margin.liquidation import closings, liquidate, make_good, reason
-from forwardtrader.strategies.replay_account import Holding, ReplayAccount, ReplayBar, ReplayOrder
+from forwardtrader.strategies.margin.liquidation import closings, liquidate, make_good, may_be_due, reason
+from forwardtrader.strategies.replay_account import Holding, Inside, ReplayAccount, ReplayBar, ReplayOrder
 
 _FLOAT_NOISE: Final = 1e-9
 
@@ -43,7 +44,7 @@ class MarginReplayAccount(ReplayAccount):
     def net_cash(self, equity: float) -> float:
         return equity - self.margin.value()
 
-    def work(self, bars: dict[Holding, ReplayBar]) -> None:
+    def work(self, bars: Mapping[Holding, ReplayBar], finer: Callable[[], Inside]) -> None:
         self.end_entries(bars)
         for held, bar in bars.items():
             stake = self.stakes[held]
@@ -54,9 +55,13 @@ class MarginReplayAccount(ReplayAccount):
         self._liquidate(None)
         self.check_cash()
         self.match(bars, lambda order: order.at_market)
-        if self.margin.notional():
-            self._liquidate([self._worst(held, stake, bars) for held, stake in self.stakes.items()])
-        self.match(bars, lambda order: not order.at_market)
+        inside = self.reached(bars, finer)
+        if not inside and self.margin.notional() and may_be_due(self.margin, self._worst(bars)):
+            inside = finer()
+        self._look(bars if not inside else {held: bar for held, bar in bars.items() if not _knows_marks(inside.get(held))})
+        self.match(bars, lambda order: not order.at_market and order.holding not in inside)
+        for step in in_order(inside):
+            self._meet(step)
         for held, bar in bars.items():
             assert bar.mark is not None
             self.stakes[held].mark = bar.mark.close
@@ -103,10 +108,29 @@ class MarginReplayAccount(ReplayAccount):
         side = Side.BUY if change > 0.0 else Side.SELL
         self.fills.append((self.row, held.market.symbol, str(side), abs(change), price, fee, held.market.quote, why))
 
-    @staticmethod
-    def _worst(held: Holding, stake: Stake, bars: dict[Holding, ReplayBar]) -> float:
-        bar = bars.get(held)
-        return stake.mark if bar is None or bar.mark is None or not stake.size else bar.mark.worst(stake.size)
+    def _meet(self, step: Mapping[Holding, InnerBar]) -> None:
+        """Finer bars that open together."""
+        marks = {held: bar.mark for held, bar in step.items() if bar.mark is not None}
+        for held, mark in marks.items():
+            self.stakes[held].mark = mark.open
+        if marks and self.margin.notional():
+            self._liquidate(None)
+        self._look(step)
+        self.match(step)
+        for held, mark in marks.items():
+            self.stakes[held].mark = mark.close
+
+    def _look(self, bars: Mapping[Holding, ReplayBar | InnerBar]) -> None:
+        if self.margin.notional() and any(bar.mark is not None for bar in bars.values()):
+            self._liquidate(self._worst(bars))
+
+    def _worst(self, bars: Mapping[Holding, ReplayBar | InnerBar]) -> list[float]:
+        marks = {held: bar.mark for held, bar in bars.items() if bar.mark is not None}
+        return [marks[held].worst(stake.size) if held in marks and stake.size else stake.mark for held, stake in self.stakes.items()]
+
+
+def _knows_marks(inside: Sequence[InnerBar] | None) -> bool:
+    return inside is not None and inside[0].mark is not None
 
 
 def _whole(held: float, change: float) -> float:

@@ -12,7 +12,7 @@ from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE
 from forwardtrader.strategies.order_rules import is_dust
 from forwardtrader.strategies.portfolio.portfolio_manager import PortfolioManager, Standing
 from forwardtrader.strategies.portfolio.recorded_correlations import RecordedCorrelations
-from forwardtrader.strategies.replay_account import Holding, ReplayAccount
+from forwardtrader.strategies.replay_account import Holding, Inside, ReplayAccount
 from forwardtrader.strategies.replay_track import Flags, Floats, Track
 from forwardtrader.strategies.risk import DAY_SECONDS, Gate, RiskState, update
 from forwardtrader.strategies.signals import stays
@@ -136,7 +136,7 @@ class Walk:
         account = self.account
         account.row, account.now = row, float(self.times[row])
         present = [position for position in self.positions if position.track.here[row]]
-        account.work({position.holding: position.track.bar(row) for position in present})
+        account.work({position.holding: position.track.bar(row) for position in present}, lambda: self._finer(row))
         for position in self.positions:
             if row == position.track.end:
                 self._end(position)
@@ -152,6 +152,11 @@ class Walk:
             return
         for position in present:
             self._on_bar(position, row, equity, self.risk.gate)
+
+    def _finer(self, row: int) -> Inside:
+        """The finer bars inside those of a row."""
+        known = {position.holding: position.track.inside(row) for position in self.positions if position.track.here[row]}
+        return {held: bars for held, bars in known.items() if bars}
 
     def _end(self, position: ReplayPosition) -> None:
         """A symbol has no more bars: its orders are cancelled, and what is held is closed at its last price."""

@@ -10,8 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from forwardtrader.strategies.margin.account import MarginAccount, Stake
+
+_CAUTION: Final = 1e-6  # of the maintenance margin: what lies this near is worked out in full
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,16 @@ def is_due(account: MarginAccount) -> bool:
     """Whether equity is at or below the maintenance margin, at the newest marks."""
     needed = account.maintenance()
     return needed > 0.0 and account.equity() <= needed
+
+
+def may_be_due(account: MarginAccount, worst: Sequence[float]) -> bool:
+    """Whether equity comes near the maintenance margin at these marks of the stakes: if not, no better marks make a liquidation due."""
+    equity, needed = account.wallet, 0.0
+    for stake, mark in zip(account.stakes, worst, strict=True):
+        if stake.size:
+            equity += stake.size * (mark - stake.entry)
+            needed += stake.tiers.maintenance(abs(stake.size) * mark)
+    return needed > 0.0 and equity <= needed * (1.0 + _CAUTION)
 
 
 def closings(account: MarginAccount, fee: float, worst: Sequence[float] | None = None) -> list[Closing]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import backtrader as bt
 
+from forwardtrader.strategies.detail.series import inner_of
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.orders.entries import POST_ONLY, Then, crosses, left_for_market, part_filled
 
@@ -43,15 +44,21 @@ def is_crossing(order: Any) -> bool:
 
 
 def _is_reached(order: Any) -> bool:
-    return crosses(float(order.created.price), order.data.open[0], buys=order.isbuy())
+    return crosses(float(order.created.price), opened_at(order.data), buys=order.isbuy())
+
+
+def opened_at(data: Any) -> float:
+    """Where the newest bar of a feed opened, or the finer one that it is at."""
+    inner = inner_of(data)
+    return float(data.open[0]) if inner is None else inner.open
 
 
 def part_of(order: Any, fills: RestingFills) -> float:
-    """Base units that the newest bar fills of a resting order, without sign."""
-    data, buys = order.data, order.isbuy()
-    room, rest = data.volume[0] * fills.volume_share, abs(order.executed.remsize)
-    worst = data.low[0] if buys else data.high[0]
-    return part_filled(float(order.created.price), rest, worst, room, context_of(data).rules, buys=buys)
+    """Base units that the newest bar, or the finer one that its feed is at, fills of a resting order, without sign."""
+    data, buys, inner = order.data, order.isbuy(), inner_of(order.data)
+    low, high, volume = (data.low[0], data.high[0], data.volume[0]) if inner is None else (inner.low, inner.high, inner.volume)
+    rest, worst = abs(order.executed.remsize), low if buys else high
+    return part_filled(float(order.created.price), rest, worst, volume * fills.volume_share, context_of(data).rules, buys=buys)
 
 
 def _is_over(order: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import backtrader as bt
 
 from forwardtrader.core.types import Side
+from forwardtrader.strategies.detail.series import inner_of
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import RawOrder, on_tick
 
@@ -73,6 +74,8 @@ def move(order: Any) -> None:
 
 def has_traded(data: Any) -> bool:
     """Whether anything was traded in the newest bar: else nothing can have been executed in it, and it moves no stop."""
+    if (inner := inner_of(data)) is not None:
+        return inner.traded
     return bool(data.volume[0]) or data.high[0] != data.low[0]
 
 

@@ -53,7 +53,8 @@ def equal_to_backtrader(tapes: list[Tape], chosen: StrategySettings, *, none_is_
     feeds, end = [], max(t.bars.index[-1] for t in tapes)
     for t in tapes:
         made, last = feed(t.bars, RecordedForecasts(t.forecasts, horizon=t.horizon), t.market), t.bars.index[-1:]
-        feeds.append(replace(made, last_bar=float(as_backtrader_days(last)[0]) if last[0] < end else 0.0, facts=t.facts, members=t.members))
+        ended = float(as_backtrader_days(last)[0]) if last[0] < end else 0.0
+        feeds.append(replace(made, last_bar=ended, facts=t.facts, members=t.members, detail=t.detail))
     record = record_of(build_cerebro(feeds, chosen).run()[0])
     fills, equity = replay(tapes, chosen)
     assert len(fills) or none_is_fine

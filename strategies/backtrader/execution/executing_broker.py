@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
+
+import backtrader as bt
 
 from forwardtrader.core.types import slipped
 from forwardtrader.strategies.backtrader.account_broker import AccountBroker
+from forwardtrader.strategies.backtrader.execution.inside_bars import InsideBars
 from forwardtrader.strategies.backtrader_objects import BtOrder
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.orders.resting_orders import RestingFills
@@ -18,11 +22,59 @@ class ExecutingBroker(AccountBroker):
 
     Attributes:
         fills: how orders that rest as makers are filled.
+        inside: the finer bars that orders which rest go by; None where every bar is met as a whole.
     """
 
     fills = RestingFills()
+    inside: InsideBars | None = None
     _part: float | None = None  # base units that are executed of an order, where that is not all of it
     _is_maker = False  # what is executed has rested
+    _is_booked = False  # a limit order was in the book when the finer bar opened that meets it
+
+    def activate(self) -> None:
+        """Have those children work whose parent was filled."""
+        while self._toactivate:
+            self._toactivate.popleft().activate()
+
+    def work_through(self, work: Callable[[], None]) -> None:
+        """Work the pending orders on the newest bars, or on the finer ones inside them one after the other.
+
+        Args:
+            work: does so, with whatever else a bar brings; it is called once, on the last of them.
+        """
+        if self.inside is None or not self.inside.may_touch(self.pending):
+            work()
+            return
+        for _ in self.inside.steps():
+            self.activate()
+            (work if self.inside.is_last else self.work_pending)()
+
+    def work_pending(self, takes: Callable[[Any], bool] | None = None) -> None:
+        """Each pending order once, or each that `takes` picks; executions may take other orders out of the queue meanwhile, so a None marks
+        its end."""
+        self.pending.append(None)
+        while (order := self.pending.popleft()) is not None:
+            if takes is not None and not takes(order):
+                self.pending.append(order)
+            elif order.expire():
+                self.notify(order)
+                self._ococheck(order)
+                self._bracketize(order, cancel=True)
+            elif not order.active():
+                self.pending.append(order)
+            else:
+                self._try_exec(order)
+                if order.alive():
+                    self.pending.append(order)
+                elif order.status == bt.Order.Completed:
+                    self._bracketize(order)
+
+    def _try_exec_limit(self, order: Any, popen: float, phigh: float, plow: float, plimit: float) -> None:
+        """As `BackBroker`; inside a bar, what is in the book is filled at its own price, and not at a better one that came later."""
+        if self._is_booked and (plimit >= popen if order.isbuy() else plimit <= popen):
+            self._execute(order, ago=0, price=plimit)
+        else:
+            super()._try_exec_limit(order, popen, phigh, plow, plimit)
 
     def _fill_resting(self, order: Any, units: float) -> None:
         """Execute so many units of a resting order at its price."""
@@ -68,3 +120,11 @@ class ExecutingBroker(AccountBroker):
     def _slip_down(self, pmin: float, price: float, doslip: bool = True, lim: bool = False) -> float:
         worse = slipped(float(price), self.p.slip_perc, buys=False)
         return max(worse, pmin) if lim else worse
+
+
+def note_gross(order: Any) -> None:
+    """Keep with the newest execution what it was before a fee in the coin: the order's info says so of the newest only, and finer bars may
+    fill several parts before anybody is told."""
+    info, bit = order.info, order.executed.exbits[-1]
+    if "fee_base" in info:
+        bit.gross = (info["gross_size"], info["gross_price"], info["fee_base"])

@@ -2,7 +2,7 @@
 
 When a bar opens, funding is settled for what is held, at the mark of that moment, and the venue looks whether the account must be
 liquidated. Then market orders are filled at the open; the venue looks again, at the worst mark of the bar; then resting orders
-are filled.
+are filled. Where finer bars are known inside, the same goes for each of them in turn, but for funding.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import backtrader as bt
 
 from forwardtrader.core.log import logger
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader.execution.inside_bars import InsideBars
 from forwardtrader.strategies.backtrader_objects import BtOrder
 from forwardtrader.strategies.costs import VenueCommission
 from forwardtrader.strategies.ended_symbols import closing_order
 from forwardtrader.strategies.feed_context import context_of, traded_feeds
 from forwardtrader.strategies.margin.account import Admission, MarginAccount, Stake, split
-from forwardtrader.strategies.margin.liquidation import Closing, closings, liquidate, make_good, reason
+from forwardtrader.strategies.margin.liquidation import Closing, closings, liquidate, make_good, may_be_due, reason
 from forwardtrader.strategies.margin.series import ASSUMED_RATE, AssumedFacts, MarkBar, PerpetualFacts
+from forwardtrader.strategies.orders.resting_orders import opened_at
 
 _LOG = logger("strategies")
 
@@ -64,12 +66,14 @@ class MarginTrading:
         """One turn of the broker."""
         broker = self._broker
         self.open_bars()
-        while broker._toactivate:
-            broker._toactivate.popleft().activate()
+        broker.activate()
         self.check_submitted()
-        broker.work_pending(lambda order: order.exectype == bt.Order.Market)
-        self.within_bars()
-        broker.work_pending(lambda order: order.exectype != bt.Order.Market)
+        broker.work_pending(_is_at_market)
+        if broker.inside is not None and self._makes_a_difference(broker.inside):
+            self._go_inside(broker.inside)
+        else:
+            self._look(self._bars)
+            broker.work_pending(_rests)
         self.close_bars()
         broker.close_ended()
         broker._get_value()
@@ -119,14 +123,44 @@ class MarginTrading:
             self._until[data] = ends
         self._liquidate(None)
 
-    def within_bars(self) -> None:
-        """Look at the worst marks of the bars."""
-        if self._bars and self.account.notional():
-            worst = [
-                self._bars[data].worst(stake.size) if data in self._bars and stake.size else stake.mark
-                for data, stake in self.stakes.items()
-            ]
-            self._liquidate(worst)
+    def _makes_a_difference(self, inside: InsideBars) -> bool:
+        """Whether the finer bars may give something else than the bars they are inside of."""
+        if inside.may_touch(self._broker.pending):
+            return True
+        has_some = any(data in inside for data in self._bars)
+        return has_some and self.account.notional() > 0.0 and may_be_due(self.account, self._worst(self._bars))
+
+    def _go_inside(self, inside: InsideBars) -> None:
+        """First what is known of whole bars alone, then the finer bars in order: each as a bar is met by an account on margin."""
+        for step in inside.steps():
+            marks = {data: bar.mark for data, bar in step.items() if bar.mark is not None} if step else self._whole(inside)
+            if step:
+                self._open(marks)
+                self._broker.activate()
+                self._broker.work_pending(_is_at_market)
+            self._look(marks)
+            self._broker.work_pending(_rests)
+            if step:
+                for data, mark in marks.items():
+                    self.stakes[data].mark = mark.close
+
+    def _whole(self, inside: InsideBars) -> dict[Any, MarkBar]:
+        """The marks of those bars inside of which none are known."""
+        return {data: mark for data, mark in self._bars.items() if not inside.has_marks(data)}
+
+    def _open(self, marks: Mapping[Any, MarkBar]) -> None:
+        for data, mark in marks.items():
+            self.stakes[data].mark = mark.open
+        if marks and self.account.notional():
+            self._liquidate(None)
+
+    def _look(self, marks: Mapping[Any, MarkBar]) -> None:
+        """Have the venue look at the worst of these marks."""
+        if marks and self.account.notional():
+            self._liquidate(self._worst(marks))
+
+    def _worst(self, marks: Mapping[Any, MarkBar]) -> list[float]:
+        return [marks[data].worst(stake.size) if data in marks and stake.size else stake.mark for data, stake in self.stakes.items()]
 
     def close_bars(self) -> None:
         """The marks at which the bars close."""
@@ -229,14 +263,21 @@ class MarginTrading:
         return order
 
 
+def _is_at_market(order: BtOrder) -> bool:
+    return bool(order.exectype == bt.Order.Market)
+
+
+def _rests(order: BtOrder) -> bool:
+    return not _is_at_market(order)
+
+
 def _has_rested(order: BtOrder) -> bool:
     """Whether a limit order was in the book before the price came to it: it pays as a maker."""
-    data: Any = order.data
     if order.exectype != bt.Order.Limit:
         return False
     if getattr(order, "has_rested", False):
         return True
-    limit, opened = order.created.price, data.open[0]
+    limit, opened = order.created.price, opened_at(order.data)
     return bool(opened > limit if order.isbuy() else opened < limit)
 
 

@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.errors import ConfigError, StartRefused, VenueUnreachable
+from forwardtrader.core.errors import AccountLocked, ConfigError, StartRefused, VenueUnreachable
 from forwardtrader.live.mirror.mirror_status import mirror_status
+from forwardtrader.live.mirror.session_mirror import SessionMirror
 from forwardtrader.live.output.firestore import FirestoreMirror
-from forwardtrader.live.output.state_store import Event, StateStore
+from forwardtrader.live.output.state_store import Event, MemoryMirror, StateStore
 from forwardtrader.live.preflight.owner import machine_name
 from forwardtrader.live.preflight.shared_state import (
     check_shared_state,
     holder_of,
     lease_name,
+    leased,
     require_newest,
     require_shared_state,
     synchronised,
@@ -77,6 +79,27 @@ def test_what_another_machine_wrote_since_is_not_overwritten_unasked(firestore: 
     FirestoreMirror(project).put([Event(2, "sessions/one", {"machine": machine_name()}, token=9)])
     require_newest(asked, 0)
     assert "takes writes" in check_shared_state(asked)
+
+
+def test_a_refused_start_leaves_nothing_and_a_lease_keeps_a_second_folder_out(firestore: Emulator, tmp_path: Path) -> None:
+    project, clock, lost = new_project(), SystemClock(), []
+    asked = request(tmp_path, project)
+    FirestoreMirror(project).put([Event(1, "sessions/one", {"machine": "elsewhere"}, token=4)])
+    mirror = SessionMirror(asked, clock, machine_name(), mirror=MemoryMirror())
+    for _ in range(2):  # a token that was kept would let the second try pass
+        with pytest.raises(StartRefused), leased(asked, None, clock, mirror, lost.append):
+            pass
+    assert mirror.token == 0
+    FirestoreMirror(project).put([Event(2, "sessions/one", {"machine": machine_name()}, token=4)])
+    with leased(asked, None, clock, mirror, lost.append) as objection:
+        assert (objection(), mirror.token) == ("", 3)
+        other = request(tmp_path / "copy", project)
+        with pytest.raises(AccountLocked, match="session-one is traded by"), leased(other, None, clock, mirror, lost.append):
+            pass
+    with leased(asked, None, clock, mirror, lost.append):
+        assert mirror.token == 4, "given back at the end"
+    mirror.close()
+    assert lost == []
 
 
 def test_the_status_says_how_far_the_mirror_is_behind(tmp_path: Path) -> None:

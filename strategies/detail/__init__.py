@@ -1,0 +1,1 @@
+"""Finer bars inside those that a strategy decides on: in which order prices came."""
