@@ -14,12 +14,10 @@ import pandas as pd
 
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.types import MarketRules
 from forwardtrader.feeds.backtrader_data import backtrader_timeframe
 from forwardtrader.feeds.candles.schema import cut, grid_floor
 from forwardtrader.feeds.factors.book import FactorBook
 from forwardtrader.feeds.fetching.poller import FactorPoller
-from forwardtrader.feeds.venues.exchange import CcxtVenue
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.control import ControlCommand
@@ -37,7 +35,6 @@ from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.trading_state_alerts import TradingStateAlerts
 from forwardtrader.live.monitoring.watchdog import Watchdog, start_watchdog
 from forwardtrader.live.output.job import WriteJob
-from forwardtrader.live.output.perpetual_facts import SessionFacts
 from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import fresh_rows
@@ -50,7 +47,7 @@ from forwardtrader.live.retraining.stock import FixedSupply, NoForecasts
 from forwardtrader.live.retraining.supply import ModelSupply
 from forwardtrader.live.session.candles import SessionCandles
 from forwardtrader.live.session.commands import CommandHandler
-from forwardtrader.live.session.connection import account_lock, market_pace, open_bridge, supervise_account
+from forwardtrader.live.session.connection import account_lock, market_pace, open_bridge, open_facts, supervise_account
 from forwardtrader.live.session.factors import LiveFactors, open_poller
 from forwardtrader.live.session.forecasts import SessionForecasts, known_forecasts
 from forwardtrader.live.session.paper_broker import Confirmations, PaperBroker
@@ -137,7 +134,7 @@ class _Assembly:
         self.first_ms = int(self.market.first_live.timestamp() * 1000)
         self.factors = FactorBook(request.settings.feeds.located_factors, request.timeframe)
         self.poller = open_poller(request, self.market, market_pace(request, self.market))
-        self.facts = {symbol: self._facts(rules) for symbol, rules in self.market.rules.items() if rules.is_perpetual}
+        self.facts = open_facts(request, self.market, self.store, self.resumed.last, self.health.notify)
 
     def parts(self, supply: FixedSupply | None) -> SessionParts:
         resumed, market, progress, health = self.resumed, self.market, self.progress, self.health
@@ -301,19 +298,6 @@ class _Assembly:
             rules = self.market.rules[symbol]
             feeds.append(Feed(data=data, rules=rules, timeframe=self.request.timeframe, source=source, facts=facts))
         return feeds
-
-    def _facts(self, rules: MarketRules) -> SessionFacts:
-        feeds, practice = self.request.settings.feeds, self.market.practice
-        venue = (
-            CcxtVenue(feeds.exchange, base_url=feeds.exchange_url)
-            if practice is None
-            else CcxtVenue(practice.address.protocol, base_url=practice.address.url)
-        )
-        return SessionFacts(
-            rules.symbol, self.request.timeframe, self.store.facts, venue, since=self.first_ms, known=self.resumed.last,
-            hours=rules.funding_hours,
-            missing=lambda reason: self.health.notify("perpetual_facts_missing", symbol=rules.symbol, reason=reason),
-        )  # fmt: skip
 
     def _guard(self, saved: SavedState | None) -> TradingGuard | None:
         """Limits of the account, as an earlier process left them; paper works them out again, from a snapshot or from the bars."""
