@@ -20,7 +20,15 @@ from forwardtrader.backtest.forecasting import Forecasts, tables, train
 from forwardtrader.backtest.market_data import load_markets
 from forwardtrader.backtest.progress import RunProgress, Stage
 from forwardtrader.backtest.request import BacktestRequest
-from forwardtrader.backtest.run_record import entries_section, facts_of, limits_section, manifest_of, margin_section, result_of
+from forwardtrader.backtest.run_record import (
+    entries_section,
+    facts_of,
+    learned_section,
+    limits_section,
+    manifest_of,
+    margin_section,
+    result_of,
+)
 from forwardtrader.backtest.shifted_runs import shifted_backtests, shifted_replays
 from forwardtrader.backtest.simulation import is_replayable, simulate
 from forwardtrader.core import log
@@ -239,6 +247,7 @@ def assembled(
         "limits": limits_section(record.limits),
         "margin": margin_section(record.margin, record.equity, markets),
         "entries": entries_section(record.entries, traded),
+        "learned": learned_section(record.learned),
         "portfolio": portfolio_of(equity, record.fills, traded, year, request.settings.strategies.cash),
     }
     parts = {"strategy": own, "benchmark": summaries, "not_computed": left_out, **sections}

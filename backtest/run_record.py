@@ -47,10 +47,12 @@ from forwardtrader.reports.manifest import (
     settings_digest,
 )
 from forwardtrader.reports.sections.entries import EntriesSection
+from forwardtrader.reports.sections.learned import LearnedSection
 from forwardtrader.reports.statistics.adverse_selection import RestingFill, adverse_selection
 from forwardtrader.reports.statistics.forecast_scores import huber
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
 from forwardtrader.strategies.backtrader.on_margin.trading import MarginReport
+from forwardtrader.strategies.learning.account_learning import LearningReport
 from forwardtrader.strategies.orders.entry_record import EntryRecord
 from forwardtrader.strategies.trading_state.guard import TradingReport
 from forwardtrader.strategies.trading_state.limits import EVERY_RUN, TradingLimits
@@ -67,6 +69,8 @@ _LATER: Final[dict[str, Any]] = {
     "forecaster": "lstm", "params": {}, "features": [], "leverage": 1.0, "maker_fee_bps": None, "liquidation_fee_bps": 50.0,
     "entry": "market", "entry_deadline": 1, "entry_then": "market", "volume_share": 0.1, "limit_fills": "touch",
 }  # fmt: skip
+# The same of what is learned, by the beginning of the key.
+_LEARNED_LATER: Final = ("freeze", "costs", "edge", "volatility")
 
 
 def manifest_of(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, created: datetime) -> RunManifest:
@@ -184,8 +188,19 @@ def entries_section(record: EntryRecord | None, candles: Mapping[str, pd.DataFra
     )  # fmt: skip
 
 
+def learned_section(report: LearningReport | None) -> LearnedSection | None:
+    """What the account learned; None where it learned nothing."""
+    return None if report is None else LearnedSection.model_validate(report.plain())
+
+
 def _times(report: MarginReport) -> pd.DatetimeIndex:
     return utc_index(np.array([at for at, _ in report.liquidated], dtype=np.float64))
+
+
+def _learning(learning: LearningSettings) -> dict[str, Any]:
+    tree, usual = learning.model_dump(mode="json"), LearningSettings().model_dump(mode="json")
+    kept = {k: v for k, v in tree.items() if v != usual[k] or not k.startswith(_LEARNED_LATER)}
+    return {} if tree | {"freeze": False} == usual else {"learning": kept}
 
 
 def choices(request: BacktestRequest) -> dict[str, Any]:
@@ -195,7 +210,7 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     models = {key: value for key, value in models.items() if key not in _LATER or value != _LATER[key]}
     strategies = {key: value for key, value in tree["strategies"].items() if key not in _LATER or value != _LATER[key]}
     # Only where it is used, so that earlier trials of the same settings stay the same trials.
-    learning = {} if request.settings.learning == LearningSettings() else {"learning": tree["learning"]}
+    learning = _learning(request.settings.learning)
     named = [Path(factor.file).name or factor.title for factor in request.settings.feeds.factors]
     factors = {"factors": named} if named else {}
     detail = {"detail": tree["feeds"]["detail"]} if request.settings.feeds.detail else {}

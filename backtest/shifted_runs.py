@@ -40,7 +40,7 @@ def shifted_replays(
     """
     settings = request.settings.strategies
     tapes = tapes_of(markets, forecasts.walk, settings.horizon, request.first)
-    replay = Replay(tapes, settings)
+    replay = Replay(tapes, settings, request.settings.learning)
 
     def run(distance: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         fills, equity = replay.run([shifted(tape.forecasts, distance)["location"].to_numpy(dtype=np.float64) for tape in tapes])

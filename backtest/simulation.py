@@ -171,7 +171,7 @@ def _run(
         strategy=leaving(strategy, hand.until) if hand and hand.until else strategy,
         strategy_params={"changes": changes} if changes else None,
         broker=account.broker([feed.rules for feed in feeds], settings, start) if account else None,
-        guard=guard,
+        guard=guard, learning=request.settings.learning,
     )  # fmt: skip
     with owned_errors(strategy.__name__):
         runs = cerebro.run()

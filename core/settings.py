@@ -145,18 +145,15 @@ class ModelSettings(Room):
 
 
 class LearningSettings(Room):
-    """What is learned from outcomes beside the calendar: early retraining, trials of new models, adaptation between retrainings."""
+    """What is learned from outcomes beside the calendar: by the models, and by the account that trades them."""
 
+    freeze: bool = Field(default=False, description="one switch: nothing below is learned, whatever it is set to")
     early: bool = Field(default=False, description="retrain at once when outcomes are significantly worse than the model's reference")
-    false_alarms_every: Span = Field(
-        default=timedelta(days=365), description="time between two such calls where nothing has changed, on average"
-    )
+    false_alarms_every: Span = Field(default=timedelta(days=365), description="time between two such calls where nothing has changed")
     block: int = Field(default=24, ge=2, description="bars whose mean loss is one observation of the drift test")
     slack: float = Field(default=0.5, gt=0, description="worsening that is let pass, in standard deviations of such a mean")
     reference: Span = Field(default=timedelta(days=120), description="newest part of the training window that outcomes are held against")
-    trial: int = Field(
-        default=0, ge=0, description="bars a new model is scored beside the one in force before it may take over; 0 for no trial"
-    )
+    trial: int = Field(default=0, ge=0, description="bars a new model is scored beside the one in force before it may take over; 0: none")
     promotion: Literal["unless worse", "if better"] = Field(
         default="unless worse", description="unless worse or if better: what the trial must show for a new model to take over"
     )
@@ -165,6 +162,36 @@ class LearningSettings(Room):
     quantile_rate: float = Field(default=0.01, gt=0, lt=1, description="how fast quantiles follow what they miss")
     location_memory: Span = Field(default=timedelta(days=180), description="half-life of the outcomes that correct the location")
     location_prior: float = Field(default=50.0, ge=0, description="weight of leaving the location as it is, in squared forecast scales")
+    # By the account. Each multiple of what is set or forecast is drawn towards one and kept between `least` and `most`.
+    costs: bool = Field(default=False, description="learn the cost of a trade from the account's own fills")
+    costs_prior: float = Field(default=5.0, gt=0, description="fills that the costs that are set count for")
+    costs_memory: float = Field(default=25.0, gt=0, description="half-life of a fill, in fills")
+    costs_age: Span = Field(default=timedelta(days=30), description="the same in time, so that trades that cost too much are tried again")
+    costs_least: float = Field(default=0.25, gt=0, le=1, description="least multiple of the costs that are set")
+    costs_most: float = Field(default=8.0, ge=1, description="largest multiple of the costs that are set")
+    edge: bool = Field(default=False, description="learn what forecasts come to, by their size: those that stopped paying are traded less")
+    edge_prior: float = Field(default=2.0, gt=0, description="weight of believing forecasts as they are, in squared forecast scales")
+    edge_memory: Span = Field(default=timedelta(days=30), description="half-life of the outcomes behind it")
+    edge_least: float = Field(default=0.1, gt=0, le=1, description="least multiple of a forecast")
+    edge_most: float = Field(default=1.5, ge=1, description="largest multiple of a forecast")
+    volatility: bool = Field(default=False, description="size positions by how far prices moved against what was forecast")
+    volatility_prior: float = Field(default=48.0, gt=0, description="outcomes that forecast scales count for")
+    volatility_memory: Span = Field(default=timedelta(days=14), description="half-life of the outcomes behind it")
+    volatility_least: float = Field(default=0.5, gt=0, le=1, description="least multiple of a forecast scale")
+    volatility_most: float = Field(default=2.0, ge=1, description="largest multiple of a forecast scale")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _frozen(cls, given: object) -> object:
+        """What the switch turns off, in whatever order it was set."""
+        if not isinstance(given, dict) or given.get("freeze") not in (True, "true", "True", "yes", "on", 1):
+            return given
+        return given | {"early": False, "trial": 0, "adaptive": False, "costs": False, "edge": False, "volatility": False}
+
+    @property
+    def trades_by_outcomes(self) -> bool:
+        """Whether the account learns anything from its outcomes."""
+        return self.costs or self.edge or self.volatility
 
     @property
     def decides_models(self) -> bool:
@@ -178,20 +205,13 @@ class StrategySettings(Room):
     # The account. A fill is `slippage_bps` worse than the price it refers to; the spread is what the decision must earn on top.
     cash: float = Field(default=10_000.0, gt=0, description="starting cash, in quote currency")
     fee_bps: float = Field(default=10.0, ge=0, le=1000, description="fee per side, in basis points")
-    slippage_bps: float = Field(
-        default=2.0, ge=0, le=1000, description="how much worse than its reference price a fill is, in basis points"
-    )
+    slippage_bps: float = Field(default=2.0, ge=0, le=1000, description="how much worse than its reference price a fill is, in bp")
     spread_bps: float = Field(default=1.0, ge=0, le=1000, description="what a trade must earn on top, in basis points")
-    allow_short: bool | None = Field(
-        default=None, description="sell short where the market allows it; unset: perpetuals are sold short, coins are not"
-    )
+    allow_short: bool | None = Field(default=None, description="sell short where the market allows it; unset: perpetuals only")
     # Perpetuals. A market or stop order pays `fee_bps`, a resting limit order `maker_fee_bps`; on spot, post-only entries do.
     leverage: float = Field(default=1.0, ge=1, le=125, description="largest leverage at which perpetuals are held")
     maker_fee_bps: float | None = Field(
-        default=None,
-        ge=-100,
-        le=1000,
-        description="fee of a resting order, in basis points; unset: fee_bps, or what is listed for perpetuals",
+        default=None, ge=-100, le=1000, description="fee of a resting order, in basis points; unset: fee_bps, or that of the venue's list"
     )
     liquidation_fee_bps: float = Field(default=50.0, ge=0, le=1000, description="fee of a liquidation, in basis points")
     # Entries. A resting one is filled where the price trades through it by a tick, up to `volume_share` of each bar's volume.

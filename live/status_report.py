@@ -13,7 +13,7 @@ from forwardtrader.core.errors import ConfigError
 from forwardtrader.live.mirror.mirror_status import mirror_status
 from forwardtrader.live.monitoring.standing import SessionReport, Standing, report_on
 from forwardtrader.live.request import LiveRequest
-from forwardtrader.reports.pages.formats import came_to_nothing, limits
+from forwardtrader.reports.pages.formats import came_to_nothing, learned, limits
 
 
 def status_lines(request: LiveRequest, clock: Clock) -> list[str]:
@@ -30,6 +30,7 @@ def status_lines(request: LiveRequest, clock: Clock) -> list[str]:
     equity = "unknown" if report.equity is None else f"{report.equity:,.2f} at the last bar"
     lines.append(f"equity {equity}, {held}, {len(report.resting)} orders at the venue")
     limited = [] if report.status is None or report.status.limits is None else [limits(report.status.limits)]
+    limited += [] if report.status is None or report.status.learned is None else [learned(report.status.learned)]
     refused = [] if report.status is None else came_to_nothing(report.status.refused)
     mirror = mirror_status(request.settings.live, clock)
     mirrored = [] if mirror is None else [mirror.text]

@@ -24,6 +24,7 @@ from forwardtrader.reports.sections.entries import EntriesSection
 from forwardtrader.reports.sections.forecasts import SymbolForecast
 from forwardtrader.reports.sections.gates import GateSection
 from forwardtrader.reports.sections.importance import ImportanceSection
+from forwardtrader.reports.sections.learned import LearnedSection
 from forwardtrader.reports.sections.optimisation import OptimisationSection
 from forwardtrader.reports.sections.portfolio import PortfolioSection
 from forwardtrader.reports.sections.section import Interval, Moment, Number, Section, finite
@@ -235,6 +236,7 @@ class RunManifest(Section):
     limits: LimitsSection | None = None
     margin: MarginSection | None = None
     entries: EntriesSection | None = None
+    learned: LearnedSection | None = None
     benchmark: dict[str, StrategySummary] = {}
     portfolio: PortfolioSection | None = None
     optimisation: OptimisationSection | None = None

@@ -48,6 +48,7 @@ class BtOrderData(Protocol):
     size: float
     remsize: float
     price: float
+    comm: float
     pricelimit: float | None
     psize: float
     dt: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.settings import StrategySettings
@@ -71,6 +71,11 @@ class DecisionParams:
         memory = timeframe.bars(settings.scale_memory)
         renewal = 1.0 - 0.5 ** (1.0 / memory) if memory else 1.0
         return cls(edge, size, limits, settings.cooldown.total_seconds(), renewal, EntryRule.of(settings, market, horizon))
+
+    def at_costs(self, multiple: float) -> DecisionParams:
+        """The same where a trade costs `multiple` times as much; what the cash must pay stays, as orders are checked by it."""
+        edge = replace(self.edge, round_trip=self.edge.round_trip * multiple)
+        return replace(self, edge=edge, size=replace(self.size, round_trip=self.size.round_trip * multiple))
 
 
 @dataclass(slots=True)

@@ -40,7 +40,7 @@ class FeedContext:
 
 
 def attach(data: object, context: FeedContext) -> None:
-    """Put the facts on a feed. The feed's bars are stamped with their UTC open time."""
+    """Put its facts on a feed. The feed's bars are stamped with their UTC open time."""
     data.context = context  # type: ignore[attr-defined]  # any feed takes it, ours and foreign ones
 
 

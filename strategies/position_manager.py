@@ -9,6 +9,7 @@ from typing import Protocol
 
 from forwardtrader.core.types import MarketRules
 from forwardtrader.strategies.decision import DecisionParams, PositionState, target_exposure
+from forwardtrader.strategies.learning.symbol_learning import SymbolLearning
 from forwardtrader.strategies.order_rules import beyond_dust, enlarges, is_dust
 from forwardtrader.strategies.risk import Gate
 from forwardtrader.strategies.signals import Signal, expected_gain
@@ -50,16 +51,31 @@ class PositionManager:
         entering: it is an entry that may rest; meanwhile `attend` keeps the stop of what it has built.
         resting: a stop is out; the port clears it when the stop is done.
         guarded: the position it was made for.
+        learning: what the account learned of the symbol; None where nothing is learned.
+        cost: multiple of the costs that are set which trades are expected to cost.
+        params: what is decided by, at these costs.
         too_small: how many entries were smaller than the smallest order.
     """
 
     def __init__(self, market: MarketRules, params: DecisionParams, port: OrderPort) -> None:
-        self.params, self.port = params, port
+        self.port = port
+        self.learning: SymbolLearning | None = None
         self.state = PositionState()
         self.busy = self.resting = self.entering = False
         self.guarded = 0.0
         self.too_small = 0
+        self.use(params)
         self.use_market(market)
+
+    def use(self, params: DecisionParams) -> None:
+        """Decide by these parameters from now on."""
+        self._set = params
+        self.price()
+
+    def price(self) -> None:
+        """Go by what trades are expected to cost now; asked after each bar that was learned from, and not between."""
+        self.cost = 1.0 if self.learning is None else self.learning.cost_multiple
+        self.params = self._set if self.cost == 1.0 else self._set.at_costs(self.cost)
 
     def use_market(self, market: MarketRules) -> None:
         """Use the market rules in force now."""
@@ -78,12 +94,17 @@ class PositionManager:
             equity, cash: of the whole account, in quote units; on margin the cash is the free margin.
             now: the bar's open time, UTC epoch seconds.
         """
+        location, scale = self.outlook(location, scale)
         scale, size = self.take_in(scale), self.without_dust(size, close)
         if not self.look(size, paid, close, scale, equity) or equity <= 0.0:
             return
         signal = target_exposure(location, scale, size * close / equity, now, gate, self.state, self.params)
         gives = signal is not None and self._trade(signal, size, close, equity, cash, location, scale)
         self._guard(size, gives=gives)
+
+    def outlook(self, location: float, scale: float) -> tuple[float, float]:
+        """A forecast as it is to be acted on."""
+        return (location, scale) if self.learning is None else self.learning.outlook(location, scale)
 
     def take_in(self, scale: float) -> float:
         """Take in the newest forecast scale; the remembered one, by which sizes and stops go."""
@@ -98,7 +119,7 @@ class PositionManager:
         if not size:
             self._forget()
         elif self._stop_passed(size, paid, close, scale, equity):
-            self._leave(size, PASSED)
+            self._leave(size, close, PASSED)
             return False
         return True
 
@@ -113,15 +134,17 @@ class PositionManager:
         if self.entering and now < self.state.resume_at:
             self.port.cancel_entry()
         elif size and self._stop_passed(size, paid, close, 0.0, equity):
-            self._leave(size, PASSED)
+            self._leave(size, close, PASSED)
         elif size:
             self._guard(size, gives=False)
 
-    def settle_trade(self, executed: float, price: float, size: float, *, is_over: bool = True) -> None:
-        """The order is done, or a part of it where not `is_over`: `executed` units (negative sold) at `price`, which left a position of
-        `size`."""
+    def settle_trade(self, executed: float, price: float, size: float, fee: float, *, is_over: bool = True) -> None:
+        """The order is done, or a part of it where not `is_over`: `executed` units (negative sold) at `price` and for `fee` (quote units),
+        which left a position of `size`."""
         if is_over:
             self.busy = self.entering = False
+            if self.learning is not None:
+                self.learning.settle(executed, price, fee)
         if enlarges(size - executed, size):
             self.state.fill = price
 
@@ -164,7 +187,7 @@ class PositionManager:
         grows = enlarges(held, signal.exposure)
         change = units(signal.exposure * equity - size * close, close, cash, self.params.size, grows=grows)
         if size and (signal.exposure * size <= 0.0 or is_dust(size + change, close, self.market)):
-            self._leave(size, reason)  # a flip goes through flat: the other side is entered on the next bar
+            self._leave(size, close, reason)  # a flip goes through flat: the other side is entered on the next bar
             return True
         if grows:
             if is_dust(change, close, self.market):
@@ -174,6 +197,7 @@ class PositionManager:
                 self._enter(change, close, location, reason)
             return False
         self._drop_stop()
+        self._expect(close)
         self.busy = self.port.trade(change, reason)
         return True
 
@@ -182,15 +206,22 @@ class PositionManager:
         rule, buys = self.params.entry, change > 0.0
         limit = 0.0 if rule is None or not rule.rests(location, buys=buys) else rule.limit(close, self.market, buys=buys)
         if limit > 0.0:
+            self._expect(close, 1.0 if buys else -1.0)
             self.busy = self.entering = self.port.rest_entry(change, limit, reason)
         else:
+            self._expect(close)
             self.busy = self.port.trade(change, reason)
 
-    def _leave(self, size: float, reason: str) -> None:
+    def _expect(self, close: float, side: float = 0.0) -> None:
+        if self.learning is not None:
+            self.learning.expect(close, side)
+
+    def _leave(self, size: float, close: float, reason: str) -> None:
         self._drop_stop()
         if self.entering:
             self.entering = False
             self.port.cancel_entry()
+        self._expect(close)
         self.busy = self.port.trade(-size, reason)
 
     def _drop_stop(self) -> None:

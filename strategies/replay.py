@@ -8,31 +8,36 @@ are those of the Backtrader run, to the last digit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.settings import LearningSettings, StrategySettings
 from forwardtrader.strategies.decision import DecisionParams
 from forwardtrader.strategies.fast_replay.margin_account import MarginReplayAccount
 from forwardtrader.strategies.fast_replay.margin_walk import MarginWalk
 from forwardtrader.strategies.fast_replay.walk import ReplayPosition, Walk
+from forwardtrader.strategies.learning.account_learning import AccountLearning
 from forwardtrader.strategies.portfolio.portfolio_manager import PortfolioManager
 from forwardtrader.strategies.portfolio.recorded_correlations import RecordedCorrelations
 from forwardtrader.strategies.portfolio.rule import PortfolioRule
 from forwardtrader.strategies.replay_account import FILL_COLUMNS, ReplayAccount
 from forwardtrader.strategies.replay_track import Floats, Tape, Track
 
+NOTHING: Final = LearningSettings()
 
-def replay(tapes: Sequence[Tape], settings: StrategySettings) -> tuple[pd.DataFrame, pd.DataFrame]:
+
+def replay(tapes: Sequence[Tape], settings: StrategySettings, learning: LearningSettings = NOTHING) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Fills (`FILL_COLUMNS`) and equity (equity, cash by bar-open time) of the strategy's run."""
-    return Replay(tapes, settings).run([tape.forecasts["location"].to_numpy(dtype=np.float64) for tape in tapes])
+    return Replay(tapes, settings, learning).run([tape.forecasts["location"].to_numpy(dtype=np.float64) for tape in tapes])
 
 
 class Replay:
     """Tapes laid on one timeline, to be run any number of times on different locations of the forecasts."""
 
-    def __init__(self, tapes: Sequence[Tape], settings: StrategySettings) -> None:
+    def __init__(self, tapes: Sequence[Tape], settings: StrategySettings, learning: LearningSettings = NOTHING) -> None:
+        self.learning = learning
         self.settings, self.markets = settings, [(t.market, t.timeframe, t.horizon) for t in tapes]
         index = tapes[0].bars.index
         for tape in tapes[1:]:
@@ -48,6 +53,7 @@ class Replay:
         account = walk.account
         if self.settings.decides_together(len(self.markets), perpetual=self.markets[0][0].is_perpetual):
             self._join(walk)
+        self._teach(walk)
         walk.go()
         fills = pd.DataFrame(account.fills, columns=["row", *FILL_COLUMNS[1:]])
         fills.insert(0, "timestamp", self.index[fills.pop("row").to_numpy(dtype=np.int64)])
@@ -65,6 +71,14 @@ class Replay:
             self._recorded = RecordedCorrelations.of(closes, scales, [market.symbol for market, _, _ in self.markets], horizon, rule)
         managers = [position.manager for position in walk.positions]
         walk.decide_together(PortfolioManager(self.settings, timeframe, managers, horizon, self._recorded), self._recorded)
+
+    def _teach(self, walk: Walk) -> None:
+        """Have it learn from its outcomes, each run anew."""
+        _, timeframe, horizon = self.markets[0]
+        symbols = [market.symbol for market, _, _ in self.markets]
+        learning = AccountLearning.of(self.learning, self.settings, timeframe, horizon, symbols)
+        if learning is not None:
+            walk.learn_by(learning)
 
     def _walk(self, locations: Sequence[Floats]) -> Walk:
         laid = [track.spread(own) for track, own in zip(self.tracks, locations, strict=True)]

@@ -34,6 +34,7 @@ class ReplayOrder:
         limit: the price of an entry that rests by `terms`, until the clock of its market (UTC epoch seconds) is past `until`.
         has_rested: a bar has met it.
         executed, paid, size_after: units that were executed (negative sold), their average price, and the position after the newest.
+        fee: what was paid for all executions so far, in quote units.
     """
 
     holding: Holding
@@ -49,6 +50,7 @@ class ReplayOrder:
     executed: float = 0.0
     paid: float = 0.0
     size_after: float = 0.0
+    fee: float = 0.0
 
     @property
     def at_market(self) -> bool:
@@ -135,7 +137,7 @@ class Holding:
         """An order is done: `executed` units (negative sold) at `price`."""
         if order.stop is None:
             if order is self.newest:
-                self.manager.settle_trade(executed, price, self.size)
+                self.manager.settle_trade(executed, price, self.size, order.fee)
             return
         self.manager.resting = False
         if executed:
@@ -144,7 +146,7 @@ class Holding:
     def settle_entry(self, order: ReplayOrder, *, is_over: bool) -> None:
         """An entry that rested, or rests, is done, or a part of it is."""
         if order is self.newest:
-            self.manager.settle_trade(order.executed, order.paid, order.size_after, is_over=is_over)
+            self.manager.settle_trade(order.executed, order.paid, order.size_after, order.fee, is_over=is_over)
 
     def _take(self, change: float, reason: str, *, stop: float | None = None, limit: float | None = None) -> bool:
         side = Side.BUY if change > 0.0 else Side.SELL
@@ -339,6 +341,7 @@ class ReplayAccount:
         opened = self._pay(held, closed, opened, price, maker=maker)
         if closed + opened:
             fee = held.commission(opened, price, maker=maker) + held.commission(closed, price, maker=maker)
+            order.fee += fee
             self._book(held, closed, opened, price, fee, order.reason, (gross, gross_price, kept))
         return closed + opened, price
 

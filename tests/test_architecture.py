@@ -60,7 +60,7 @@ LAYERS: dict[str, str] = {
         portfolio
         position_manager
         decision ended_symbols holdings trading_state
-        orders
+        learning orders
         backtrader_objects costs feed_context order_rules risk signals sizing user_code
         detail
         margin

@@ -98,5 +98,6 @@ def _record(work: TradeWork, account: AccountSettings) -> Record:
     request = replace(work.request, settings=room, strategy=account.strategy)
     if not is_replayable(request):
         return simulate(work.markets, Forecasts(work.walk, pd.DataFrame(), {}), request)
-    fills, equity = replay(tapes_of(work.markets, work.walk, account.strategies.horizon, request.first), account.strategies)
+    tapes = tapes_of(work.markets, work.walk, account.strategies.horizon, request.first)
+    fills, equity = replay(tapes, account.strategies, room.learning)
     return Record(fills, equity.assign(exposure=1.0 - equity["cash"] / equity["equity"]))

@@ -21,8 +21,10 @@ from forwardtrader.live.request import LiveRequest
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.reports.manifest import LimitsSection
 from forwardtrader.reports.pages.session_status import OpenOrderRow, PositionRow, SessionStatus, Source
+from forwardtrader.reports.sections.learned import LearnedSection
 from forwardtrader.strategies.backtrader.assembly import refused_orders
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
+from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.feed_context import traded_feeds
 from forwardtrader.strategies.holdings import Holdings
 from forwardtrader.strategies.trading_state.guard import TradingGuard
@@ -117,6 +119,7 @@ def status_of(session: RunningSession) -> SessionStatus:
         cash=None if strategy is None else float(broker.get_cash()),
         positions=[] if strategy is None else positions(strategy, broker),
         limits=None if broker.guard is None else LimitsSection.model_validate(broker.guard.report().plain()),
+        learned=learned(strategy),
         refused={} if strategy is None else refused_orders(broker, strategy),
         dust={} if strategy is None else {dust.symbol: dust.units for dust in broker.holdings.dust()},
         model_id=supply.card.model_id if supply.card else "",
@@ -129,6 +132,12 @@ def status_of(session: RunningSession) -> SessionStatus:
         config=request.settings.model_dump(mode="json"),
         versions={name: importlib.metadata.version(name) for name in _PACKAGES},
     )
+
+
+def learned(strategy: bt.Strategy | None) -> LearnedSection | None:
+    """What our strategy learned from its outcomes; None where it learns nothing, and of any other."""
+    report = strategy.learned if isinstance(strategy, LSTMStrategy) else None
+    return None if report is None else LearnedSection.model_validate(report.plain())
 
 
 def positions(strategy: bt.Strategy, broker: BrokerReadings) -> list[PositionRow]:

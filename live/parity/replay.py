@@ -41,7 +41,7 @@ def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = Non
     cerebro = build_cerebro(
         feeds, session.settings.strategies, strategy=load_strategy(session.strategy) if session.strategy else LSTMStrategy,
         resample=session.settings.feeds.resample, trade_from=first, broker=broker if session.commands or session.blocked else None,
-        guard=TradingGuard.of(session.settings.risk),
+        guard=TradingGuard.of(session.settings.risk), learning=session.settings.learning,
         analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": partial(_bar_done, commands), "_name": "commands"})],
     )  # fmt: skip
     [run] = cerebro.run()

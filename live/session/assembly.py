@@ -281,7 +281,8 @@ class _Assembly:
                 (OrderRecorder, {"_name": "orders"}),
                 (BarHook, {"done": self.callbacks.bar_done, "changed": self.callbacks.order_changed, "_name": "session"}),
             ],
-            guard=self._guard(saved), exactbars=int(can_be_frozen(self.kind)),  # lines as long as they are looked back on, and no longer
+            guard=self._guard(saved), learning=self.request.settings.learning,
+            exactbars=int(can_be_frozen(self.kind)),  # lines as long as they are looked back on, and no longer
         )  # fmt: skip
         cerebro.addstore(bridge)
         return cerebro

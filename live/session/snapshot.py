@@ -107,7 +107,7 @@ def _entry(order: bt.Order) -> Snapshot:
     """What an entry that rests, or rested, has beside any other order."""
     done = order.executed
     return {
-        "valid": order.valid, "left": done.remsize, "executed": [done.size, done.price, done.psize, done.dt],
+        "valid": order.valid, "left": done.remsize, "executed": [done.size, done.price, done.psize, done.dt, done.comm],
         "has_rested": getattr(order, "has_rested", False), "tried_at": getattr(order, "tried_at", None),
     }  # fmt: skip
 
@@ -123,7 +123,7 @@ def _made(facts: Snapshot, strategy: bt.Strategy, data: bt.feed.DataBase) -> bt.
     if "entry" in facts:
         entry, done = facts["entry"], order.executed
         order.valid, done.remsize, order.has_rested, order.tried_at = (entry[k] for k in ("valid", "left", "has_rested", "tried_at"))
-        done.size, done.price, done.psize, done.dt = entry["executed"]
+        done.size, done.price, done.psize, done.dt, done.comm = [*entry["executed"], 0.0][:5]
     return order
 
 

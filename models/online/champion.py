@@ -19,6 +19,7 @@ from forwardtrader.core import p_values
 Floats = NDArray[np.float64]
 Promotion = Literal["unless worse", "if better"]
 LEAST_BARS: Final = 24
+WORST: Final = 100.0  # times the loss of the model in force: a poor model loses a little more, one that diverged a thousand times as much
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,10 @@ class Contest:
 
 
 def contest(champion: Floats, challenger: Floats, *, horizon: int, promotion: Promotion, level: float) -> Contest:
-    """Decide between two models by their losses [n] at the same bars, oldest first; bars that one of them lacks are left out.
+    """Decide between two models by their losses [n] at the same bars, oldest first; bars that the champion lacks are left out.
+
+    A challenger that has no number where the champion has one, or loses many times as much, is broken and never takes over: neither few
+    bars nor the scatter of huge losses speak for it.
 
     Args:
         horizon: bars that outcomes of neighbouring forecasts share.
@@ -42,13 +46,19 @@ def contest(champion: Floats, challenger: Floats, *, horizon: int, promotion: Pr
             it is significantly better.
         level: the share of wrong verdicts between equal models.
     """
-    both = np.isfinite(champion) & np.isfinite(challenger)
-    gain = champion[both] - challenger[both]
-    n = len(gain)
+    known = np.isfinite(champion)
+    silent = int((known & ~np.isfinite(challenger)).sum())
+    if silent:
+        return Contest(False, f"it has no number at {silent} of {int(known.sum())} bars", int(known.sum()), math.nan, math.nan, None)
+    old_losses, new_losses = champion[known], challenger[known]
+    n = len(old_losses)
+    old, new = (float(losses.mean()) if n else math.nan for losses in (old_losses, new_losses))
+    if new > WORST * old:
+        return Contest(False, f"it diverged: loss {new:.4g} against {old:.4f} of the model in force over {n} bars", n, old, new, None)
     if n < max(LEAST_BARS, 4 * horizon):
         promoted = promotion == "unless worse"
         return Contest(promoted, f"only {n} bars to compare on", n, math.nan, math.nan, None)
-    old, new = float(champion[both].mean()), float(challenger[both].mean())
+    gain = old_losses - new_losses
     wanted = -gain if promotion == "unless worse" else gain
     p = chance(wanted)
     significant = p < level

@@ -184,8 +184,7 @@ class ModelLifecycle:
     def _contest(self, call: TrainingCall, card: ModelCard, due: datetime, losses_of: LossesOf) -> tuple[bool, str]:
         first = self.rules.aligned(call.boundary)
         old, new = (losses_of(each, first).losses(each, first, due, due) for each in (self.card, card))
-        both = old.index.intersection(new.index)
-        losses = (np.asarray(each.loc[both], dtype=np.float64) for each in (old, new))
+        losses = (np.asarray(each.reindex(old.index), dtype=np.float64) for each in (old, new))
         learning = self.rules.learning
         result = contest(*losses, horizon=self.rules.horizon, promotion=learning.promotion, level=learning.level)
         return result.promoted, f"{call.reason}; {result.reason}"

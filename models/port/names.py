@@ -24,6 +24,7 @@ BASELINES: Final[dict[str, str]] = {
 SHIPPED: Final[dict[str, str]] = BASELINES | {
     "mean": f"{_HERE}.ensembles:MeanForecaster",
     "stacking": f"{_HERE}.ensembles:StackingForecaster",
+    "aggregate": f"{_HERE}.aggregation:AggregateForecaster",
     "panel": f"{_HERE}.panel_forecaster:PanelForecaster",
     "blend": f"{_HERE}.ensembles:BlendForecaster",
 }

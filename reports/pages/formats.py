@@ -10,6 +10,7 @@ from typing import Any, Final
 from forwardtrader.reports.manifest import DetailData, LimitsSection, MarginSection
 from forwardtrader.reports.pages.glossary import term
 from forwardtrader.reports.sections.entries import EntriesSection
+from forwardtrader.reports.sections.learned import LearnedSection
 
 DASH: Final = "–"
 _MINUS: Final = "\u2212"
@@ -158,6 +159,27 @@ def entries(section: EntriesSection) -> str:
     return " ".join(parts)
 
 
+def learned(section: LearnedSection) -> str:
+    """What the account learned from its own outcomes, in a few sentences."""
+    costs = ", ".join(f"{symbol} {_times(times)} ({section.fills.get(symbol, 0):,} orders)" for symbol, times in section.costs.items())
+    volatility = ", ".join(f"{symbol} {_times(times)}" for symbol, times in section.volatility.items())
+    newest = "; ".join(
+        f"{c.at:%Y-%m-%d %H:%M} {c.what} of {c.symbol} {_times(c.before)} to {_times(c.after)}" for c in section.changes[-3:]
+    )
+    parts = [
+        "Learned from the account's own outcomes, as multiples of what is set or forecast:",
+        *([f"costs {costs}."] if costs else []),
+        *([f"Forecasts came to {_times(section.edge)} of what they promised."] if section.edge is not None else []),
+        *([f"Moves were {volatility} of what was forecast."] if volatility else []),
+        f"{section.count:,} changes by a tenth{f', the last {newest}' if newest else ''}.",
+    ]
+    return " ".join(parts)
+
+
+def _times(value: float | None) -> str:
+    return DASH if value is None else f"{value:.2f} times"
+
+
 def _change(value: float, digits: int = 0) -> str:
     return f"{value:+,.{digits}f}".replace("-", _MINUS)
 
@@ -206,6 +228,7 @@ FILTERS: Final = {
     "inside": inside,
     "on_margin": on_margin,
     "entries": entries,
+    "learned": learned,
     "clause": clause,
     "term": term,
     "setting": setting,

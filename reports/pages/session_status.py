@@ -16,6 +16,7 @@ from forwardtrader.core import atomic, log
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.types import DataKind
 from forwardtrader.reports.manifest import LimitsSection
+from forwardtrader.reports.sections.learned import LearnedSection
 from forwardtrader.reports.sections.section import Moment, Number, Section
 
 SCHEMA: Final = 1
@@ -136,6 +137,7 @@ class SessionStatus(Section):
     dust: dict[str, float] = Field(default_factory=dict)
     refused: dict[str, dict[str, int]] = Field(default_factory=dict)
     limits: LimitsSection | None = None
+    learned: LearnedSection | None = None
     model_id: str = ""
     model_since: Moment | None = None
     next_retrain: Moment | None = None

@@ -12,7 +12,7 @@ import backtrader as bt
 import pandas as pd
 
 from forwardtrader.core.errors import InvalidSetting
-from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.settings import LearningSettings, StrategySettings
 from forwardtrader.core.types import MarketRules, Spans, Timeframe
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.broker import VenueRulesBroker
@@ -27,6 +27,7 @@ from forwardtrader.strategies.costs import VenueCommission, maker_fee
 from forwardtrader.strategies.detail.series import DetailSeries
 from forwardtrader.strategies.feed_context import FeedContext, attach
 from forwardtrader.strategies.holdings import Dust
+from forwardtrader.strategies.learning.account_learning import LearningReport
 from forwardtrader.strategies.margin.series import PerpetualFacts
 from forwardtrader.strategies.orders.entry_record import EntryRecord
 from forwardtrader.strategies.orders.families import on_close_note
@@ -66,6 +67,7 @@ class Record:
     `backtest_only` says, by symbol, what a session with real orders would have refused.
     `reads_forecasts` tells whether the strategy uses forecasts at all. `limits` is what became of the account's limits; None where there
     were none. `margin` is what became of an account of perpetuals, `entries` of entries that were to rest; None where there were none.
+    `learned` is what our strategy learned from its outcomes; None where it learned nothing.
     """
 
     fills: pd.DataFrame
@@ -79,6 +81,7 @@ class Record:
     limits: TradingReport | None = None
     margin: MarginReport | None = None
     entries: EntryRecord | None = None
+    learned: LearningReport | None = None
 
 
 def build_cerebro(
@@ -94,6 +97,7 @@ def build_cerebro(
     begins: datetime | None = None,
     saved: Mapping[str, Any] | None = None,
     guard: TradingGuard | None = None,
+    learning: LearningSettings = LearningSettings(),  # noqa: B008 - frozen
     runonce: bool = True,
     preload: bool = True,
     exactbars: int = 0,
@@ -113,6 +117,7 @@ def build_cerebro(
             where a strategy meets bars again that it was shown before a restart.
         saved: the state of `LSTMStrategy` before a restart.
         guard: the limits of the account, for every strategy; None for none.
+        learning: what our strategy learns from its outcomes.
         stdstats: Backtrader's observers, which a strategy finds in `self.stats`; None for all strategies but ours, which looks at none.
 
     Raises:
@@ -140,7 +145,7 @@ def build_cerebro(
     start = trade_from.timestamp() if trade_from is not None else 0.0
     chosen = broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start)
     cerebro.setbroker(chosen)
-    ours = {"settings": settings, "saved": saved, "trade_from": start} if is_ours else {}
+    ours = {"settings": settings, "saved": saved, "trade_from": start, "learning": learning} if is_ours else {}
     host = hosted(naming_feeds(strategy), settings, begins.timestamp() if begins is not None else start)
     cerebro.addstrategy(host, **{**ours, **(strategy_params or {})})
     if guard is not None:
@@ -229,6 +234,7 @@ def record_of(strategy: bt.Strategy) -> Record:
         limits=guard.report() if guard is not None else None,
         margin=broker.margin.report if getattr(broker, "margin", None) is not None else None,
         entries=None if recorders.fills.entries.is_empty else recorders.fills.entries,
+        learned=strategy.learned if isinstance(strategy, LSTMStrategy) else None,
     )
 
 

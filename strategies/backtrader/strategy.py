@@ -11,12 +11,14 @@ import backtrader as bt
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.core.log import logger
-from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.settings import LearningSettings, StrategySettings
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.indicator import LSTMForecast
 from forwardtrader.strategies.backtrader_objects import BtData, BtLine, BtOrder
 from forwardtrader.strategies.decision import STOPPED, DecisionParams, PositionState
 from forwardtrader.strategies.feed_context import context_of, traded_feeds
+from forwardtrader.strategies.learning.account_learning import AccountLearning, LearningReport
+from forwardtrader.strategies.learning.symbol_learning import SeenBar
 from forwardtrader.strategies.orders.entries import POST_ONLY
 from forwardtrader.strategies.portfolio.correlations import Correlations
 from forwardtrader.strategies.portfolio.portfolio_manager import PortfolioManager, Standing
@@ -68,6 +70,13 @@ class FeedPositionManager:
         numbers = (self.location_at(now), self.scale[0]) if known else (math.nan, math.nan)
         return Standing(self.manager, *numbers, held.size, held.price, close, has_bar)
 
+    def newest(self, now: float) -> SeenBar | None:
+        """The newest bar with its forecast; None before there is one."""
+        if not len(self.location):
+            return None
+        prices, forecast = (self.data.open[0], self.close[0]), (self.location_at(now), self.scale[0])
+        return SeenBar(epoch_seconds(self.clock[0]), *prices, *forecast)
+
     def look_up(self) -> None:
         """Go by the venue's new rules, where they were put on the feed since."""
         context = context_of(self.data)
@@ -77,7 +86,7 @@ class FeedPositionManager:
 
     def use(self, settings: StrategySettings) -> None:
         """Decide by other settings from now on; position, resting stop and memory of the scale stay."""
-        self.manager.params = self._params(settings)
+        self.manager.use(self._params(settings))
 
     def _params(self, settings: StrategySettings) -> DecisionParams:
         return DecisionParams.of(settings, self.context.rules, self.context.timeframe, self.horizon, self.symbols)
@@ -127,7 +136,8 @@ class FeedPositionManager:
         executed, is_over = float(order.executed.size), not order.alive()
         if order.ref == self.trade_ref:
             if is_over or (executed and self.manager.entering):
-                self.manager.settle_trade(executed, float(order.executed.price), float(order.executed.psize), is_over=is_over)
+                done = order.executed
+                self.manager.settle_trade(executed, float(done.price), float(done.psize), float(done.comm), is_over=is_over)
         elif is_over and order.info.get("role") == "stop":  # also one that was filled while its cancel was on the way
             if self.stop_order is not None and order.ref == self.stop_order.ref:
                 self.stop_order, self.manager.resting = None, False
@@ -150,9 +160,12 @@ class LSTMStrategy(bt.Strategy):
         saved: what `state` gave before a restart; None for a new start.
         trade_from: UTC epoch seconds; earlier bars are only looked at.
         changes: other settings, each with the open time (UTC epoch seconds) of the bar from which on they are in force, in order.
+        learning: what is learned from outcomes.
     """
 
-    params = (("settings", StrategySettings()), ("saved", None), ("trade_from", 0.0), ("changes", ()))
+    params = (
+        ("settings", StrategySettings()), ("saved", None), ("trade_from", 0.0), ("changes", ()), ("learning", LearningSettings()),
+    )  # fmt: skip
 
     def __init__(self) -> None:
         settings, datas = self.p.settings, traded_feeds(self.datas)
@@ -160,6 +173,7 @@ class LSTMStrategy(bt.Strategy):
         self._feeds = [FeedPositionManager(self, d, f, settings, len(datas)) for d, f in zip(datas, forecasts, strict=True)]
         self._by_data = {id(feed.data): feed for feed in self._feeds}
         self._correlations = Correlations([feed.manager.market.symbol for feed in self._feeds])
+        self._learning = self._learn_by(self.p.learning, settings)
         self._use(settings)
         self._changes: list[tuple[float, StrategySettings]] = list(self.p.changes)
         self._risk: RiskState | None = None
@@ -186,6 +200,8 @@ class LSTMStrategy(bt.Strategy):
             return
         while self._changes and now >= self._changes[0][0]:
             self._use(self._changes.pop(0)[1])
+        if self._learning is not None:
+            self._learn(self._learning, now)
         broker = self.broker
         equity = broker.get_value()
         gate = self._watch(equity, now).gate
@@ -206,7 +222,25 @@ class LSTMStrategy(bt.Strategy):
                 feed.location_at(now), feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate
             )
 
+    def _learn_by(self, learning: LearningSettings, settings: StrategySettings) -> AccountLearning | None:
+        first, symbols = self._feeds[0], [feed.manager.market.symbol for feed in self._feeds]
+        made = AccountLearning.of(learning, settings, first.context.timeframe, first.horizon, symbols)
+        if made is not None:
+            for feed, own in zip(self._feeds, made.symbols, strict=True):
+                feed.manager.learning = own
+        return made
+
+    def _learn(self, learning: AccountLearning, now: float) -> None:
+        for change in learning.see([feed.newest(now) for feed in self._feeds]):
+            _LOG.info(
+                "learned", extra={"facts": {"what": change.what, "of": change.symbol, "before": change.before, "after": change.after}}
+            )
+        for feed in self._feeds:
+            feed.manager.price()
+
     def _use(self, settings: StrategySettings) -> None:
+        if self._learning is not None:
+            self._learning.use(settings)
         for feed in self._feeds:
             feed.use(settings)
         self._limits = self._feeds[0].manager.params.limits
@@ -238,6 +272,11 @@ class LSTMStrategy(bt.Strategy):
         """The account-wide brakes as of the newest bar; None before the first."""
         return self._risk
 
+    @property
+    def learned(self) -> LearningReport | None:
+        """What was learned from outcomes so far; None where nothing is."""
+        return None if self._learning is None else self._learning.report()
+
     def state(self) -> dict[str, Any]:
         """What must be kept across a restart; plain JSON values."""
         return {
@@ -245,6 +284,7 @@ class LSTMStrategy(bt.Strategy):
             "risk": None if self._risk is None else self._risk.as_dict(),
             "books": {feed.manager.market.symbol: feed.manager.state.as_dict() for feed in self._feeds},
             **({} if self._portfolio is None else {"correlations": self._correlations.as_dict()}),
+            **({} if self._learning is None else {"learning": self._learning.as_dict()}),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -261,6 +301,10 @@ class LSTMStrategy(bt.Strategy):
                 feed.manager.state = PositionState.restore(saved["books"][feed.manager.market.symbol])
         if "correlations" in saved:
             self._correlations.restore(saved["correlations"])
+        if self._learning is not None and "learning" in saved:
+            self._learning.restore(saved["learning"])
+            for feed in self._feeds:
+                feed.manager.price()
 
     def _watch(self, equity: float, now: float) -> RiskState:
         before, paid_in = self._risk, float(getattr(self.broker, "moved", 0.0))

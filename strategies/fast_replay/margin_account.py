@@ -85,6 +85,7 @@ class MarginReplayAccount(ReplayAccount):
         if change:
             self.margin.settle(stake, change, price, fees[0] + fees[1], maker=maker)
             order.change -= change if part is not None else 0.0
+            order.fee += fees[1] + fees[0]
             self._note(held, change, price, fees[1] + fees[0], order.reason)
         return change, price
 

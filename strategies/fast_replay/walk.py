@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE
+from forwardtrader.strategies.learning.account_learning import AccountLearning
+from forwardtrader.strategies.learning.symbol_learning import SeenBar
 from forwardtrader.strategies.order_rules import is_dust
 from forwardtrader.strategies.portfolio.portfolio_manager import PortfolioManager, Standing
 from forwardtrader.strategies.portfolio.recorded_correlations import RecordedCorrelations
@@ -50,7 +52,7 @@ class ReplayPosition:
     def standing(self, row: int) -> Standing:
         """The symbol as a decision for all of them sees it."""
         held, has_bar = self.holding, bool(self.track.here[row])
-        if has_bar and self.manager.busy:
+        if has_bar and self.manager.busy and self.manager.learning is None:
             self.forget_step(row)
         return Standing(self.manager, float(self.location[row]), float(self.track.scale[row]), held.size, held.paid, held.close, has_bar)
 
@@ -58,6 +60,14 @@ class ReplayPosition:
     def flat(self) -> bool:
         """Whether nothing is held that could be sold at the newest price."""
         return not self.holding.size or is_dust(self.holding.size, self.holding.close, self.holding.market)
+
+    def seen(self, row: int) -> SeenBar | None:
+        """The bar of the row with its forecast, as far as something is learned from it."""
+        track = self.track
+        if not track.here[row]:
+            return None
+        numbers = track.times[row], track.open[row], track.close[row], self.location[row], track.scale[row]
+        return SeenBar(*(float(number) for number in numbers))
 
     def next_entry(self, row: int) -> int:
         """The first row from `row` on, after the cool-down, on which an entry order is sent while flat."""
@@ -112,6 +122,7 @@ class Walk:
         times = positions[0].track.times
         self.together: PortfolioManager | None = None
         self.recorded: RecordedCorrelations | None = None
+        self.learning: AccountLearning | None = None
         self.account, self.times, self.positions = account, times, positions
         self.equity, self.cash = np.empty(len(times)), np.empty(len(times))
         self.days = (times // DAY_SECONDS).astype(np.int64)
@@ -125,6 +136,12 @@ class Walk:
         for position in self.positions:
             position.enter = manager.rule.enter
             position.look_ahead()
+
+    def learn_by(self, learning: AccountLearning) -> None:
+        """Have it learn from its outcomes; then every bar may change what the next one is decided by, and none is passed over."""
+        self.learning = learning
+        for position, own in zip(self.positions, learning.symbols, strict=True):
+            position.manager.learning = own
 
     def go(self) -> None:
         row = 0
@@ -142,6 +159,10 @@ class Walk:
                 self._end(position)
         for position in present:
             position.holding.close = float(position.track.close[row])
+        if self.learning is not None:
+            self.learning.see([position.seen(row) for position in self.positions])
+            for position in self.positions:
+                position.manager.price()
         equity = account.equity()
         self.equity[row], self.cash[row] = equity, account.net_cash(equity)
         self.risk = update(self.risk, equity, account.now, self.limits)
@@ -166,7 +187,8 @@ class Walk:
     def _on_bar(self, position: ReplayPosition, row: int, equity: float, gate: Gate) -> None:
         manager, held, track = position.manager, position.holding, position.track
         if manager.busy:
-            position.forget_step(row)
+            if self.learning is None:
+                position.forget_step(row)
             manager.attend(held.size, held.paid, held.close, equity, self.account.now)
             return
         location, scale = float(position.location[row]), float(track.scale[row])
@@ -174,6 +196,8 @@ class Walk:
 
     def _pass_over(self, row: int) -> int:
         """The first row from `row` on at which something may happen; those before it are written down."""
+        if self.learning is not None:
+            return row
         if self.together is not None and any(position.holding.size for position in self.positions):
             return row  # it has something to do on most bars
         last, look = len(self.times), _LOOK

@@ -38,6 +38,7 @@ class Outlook:
         shorts: whether it may be sold short.
         fixed: whether it cannot be traded now.
         barred: whether no exposure may be taken, as after a stop.
+        cost: multiple of the rule's costs that its trades are expected to cost.
     """
 
     gain: float
@@ -46,6 +47,7 @@ class Outlook:
     shorts: bool = False
     fixed: bool = False
     barred: bool = False
+    cost: float = 1.0
 
     @property
     def known(self) -> bool:
@@ -69,7 +71,7 @@ def targets(outlooks: Sequence[Outlook], correlations: Matrix, rule: PortfolioRu
 
 def is_idle(outlooks: Sequence[Outlook], rule: PortfolioRule) -> bool:
     """Whether nothing is held and no forecast is worth a trade, so that `targets` gives what is held."""
-    return all(one.held == 0.0 and not abs(one.gain) > rule.enter for one in outlooks)
+    return all(one.held == 0.0 and not abs(one.gain) > rule.enter * one.cost for one in outlooks)
 
 
 def _covariance(outlooks: Sequence[Outlook], correlations: Matrix, weight: float) -> list[list[float]]:
@@ -96,7 +98,7 @@ def _descend(exposures: list[float], outlooks: Sequence[Outlook], risk: Matrix, 
         for i in free:
             one, row, before = outlooks[i], risk[i], exposures[i]
             pull = one.gain - sum([a * b for a, b in zip(row, exposures, strict=True)]) + row[i] * before
-            exposures[i] = _bounded(_best(pull, row[i], one.held, rule.enter, rule.leave), one, rule)
+            exposures[i] = _bounded(_best(pull, row[i], one.held, rule.enter * one.cost, rule.leave * one.cost), one, rule)
             moved = max(moved, abs(exposures[i] - before))
         if moved <= _STILL:
             return

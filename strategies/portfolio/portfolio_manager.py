@@ -92,6 +92,7 @@ class PortfolioManager:
             one.is_free = one.has_bar and not one.manager.busy
             one.size = one.manager.without_dust(one.size, one.close)
             if one.is_free:
+                one.location, one.scale = one.manager.outlook(one.location, one.scale)
                 one.steady = one.manager.take_in(one.scale)
             elif one.has_bar:
                 one.manager.attend(one.size, one.paid, one.close, equity, now)
@@ -145,4 +146,5 @@ def _outlook(one: Standing, equity: float, now: float) -> Outlook:
     state, held = one.manager.state, one.size * one.close / equity if one.size else 0.0
     if not one.is_free:
         return Outlook(math.nan, math.sqrt(state.variance), held, fixed=True)
-    return Outlook(one.location, one.steady, held, shorts=one.manager.params.edge.shorts, barred=now < state.resume_at)
+    manager, barred = one.manager, now < state.resume_at
+    return Outlook(one.location, one.steady, held, shorts=manager.params.edge.shorts, barred=barred, cost=manager.cost)

@@ -10,7 +10,7 @@ import pytest
 
 from forwardtrader.core.config import changed, load_settings, parse_assignment
 from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
-from forwardtrader.core.settings import Settings
+from forwardtrader.core.settings import LearningSettings, Settings
 
 
 def written(folder: Path, text: str) -> Path:
@@ -101,3 +101,11 @@ def test_an_assignment_of_another_form_is_refused(text: str) -> None:
 def test_settings_cannot_be_changed_after_they_are_read() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().models.units = 3  # type: ignore[misc]
+
+
+def test_one_switch_freezes_all_that_is_learned_from_outcomes() -> None:
+    everything = {f"learning.{key}": True for key in ("adaptive", "early", "costs", "edge", "volatility")} | {"learning.trial": 168}
+    assert load_settings(overrides=everything, environment={}).learning.trades_by_outcomes
+    frozen = load_settings(overrides={**everything, "learning.freeze": True}, environment={}).learning
+    assert frozen == LearningSettings(freeze=True)
+    assert not (frozen.trades_by_outcomes or frozen.decides_models or frozen.adaptive)

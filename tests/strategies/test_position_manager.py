@@ -54,7 +54,7 @@ def bar(
 def bought(manager: PositionManager, port: Port) -> float:
     bar(manager, location=0.03)
     [(size, _)] = port.trades
-    manager.settle_trade(size, CLOSE, size)
+    manager.settle_trade(size, CLOSE, size, 0.0)
     bar(manager, location=0.03, size=size)
     return size
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forwardtrader.core.settings import StrategySettings
+from forwardtrader.core.settings import LearningSettings, StrategySettings
 from forwardtrader.core.types import MarketRules
 from forwardtrader.feeds.backtrader_data import as_backtrader_days
 from forwardtrader.models.forecaster import RecordedForecasts
 from forwardtrader.strategies.backtrader.assembly import build_cerebro, record_of
-from forwardtrader.strategies.replay import Replay, replay
+from forwardtrader.strategies.replay import NOTHING, Replay, replay
 from forwardtrader.strategies.replay_track import Tape
 from forwardtrader.strategies.signals import EdgeRule, decide, stays
 from tests.strategies.market import BTC, ETH, HOUR, PERP, candles, feed, forecasts, knobs
@@ -34,6 +34,9 @@ CASES: dict[str, dict[str, Any]] = {
     "remembered scale": {"scale_memory": "3d", "margin": 0.2},
     "seldom": {"holding": "14d", "min_trade": 0.5, "margin": 0.3},
 }
+EVERYTHING = LearningSettings(
+    costs=True, costs_prior=1.0, edge=True, edge_prior=0.2, edge_memory="3d", volatility=True, volatility_prior=2.0, volatility_memory="3d"
+)
 COIN = replace(BTC, fee_in_base=True)
 PERPETUAL = replace(PERP, settle="USDT", maker_fee=Decimal("0.0002"), funding_hours=8)
 EAGER = {**OFTEN, "margin": 0.2, "premium": 0.0, "entry": "maker"}
@@ -48,15 +51,17 @@ MAKERS: dict[str, dict[str, Any]] = {
 }
 
 
-def equal_to_backtrader(tapes: list[Tape], chosen: StrategySettings, *, none_is_fine: bool = False) -> pd.DataFrame:
+def equal_to_backtrader(
+    tapes: list[Tape], chosen: StrategySettings, *, none_is_fine: bool = False, learning: LearningSettings = NOTHING
+) -> pd.DataFrame:
     """The fills of both, once they and the equity were found equal; there are some, since two accounts that do nothing prove nothing."""
     feeds, end = [], max(t.bars.index[-1] for t in tapes)
     for t in tapes:
         made, last = feed(t.bars, RecordedForecasts(t.forecasts, horizon=t.horizon), t.market), t.bars.index[-1:]
         ended = float(as_backtrader_days(last)[0]) if last[0] < end else 0.0
         feeds.append(replace(made, last_bar=ended, facts=t.facts, members=t.members, detail=t.detail))
-    record = record_of(build_cerebro(feeds, chosen).run()[0])
-    fills, equity = replay(tapes, chosen)
+    record = record_of(build_cerebro(feeds, chosen, learning=learning).run()[0])
+    fills, equity = replay(tapes, chosen, learning)
     assert len(fills) or none_is_fine
     pd.testing.assert_frame_equal(fills, record.fills[list(fills.columns)], check_exact=True, check_dtype=False)
     assert equity["equity"].to_list() == record.equity["equity"].to_list()
@@ -125,6 +130,17 @@ def test_entries_that_rest_are_replayed_alike(name: str, market: MarketRules) ->
     bars = gapped(400, 3, 20_000.0), gapped(400, 4, 1_500.0)
     fills = equal_to_backtrader([tape(bars[0], 20, market), tape(bars[1].drop(bars[1].index[200:230]), 21, other)], chosen)
     assert set(fills["side"]) == {"buy", "sell"}
+
+
+@pytest.mark.parametrize("rule", ["single", "portfolio"])
+@pytest.mark.parametrize("market", [COIN, PERPETUAL], ids=["fee in the coin", "on margin"])
+def test_what_is_learned_from_outcomes_is_replayed_alike(rule: str, market: MarketRules) -> None:
+    other = replace(market, symbol=market.symbol.replace("BTC", "ETH"), base="ETH")
+    chosen = knobs(**{**EAGER, "allow_short": market.is_perpetual, "entry_deadline": 3, "volume_share": 0.02, "rule": rule})
+    bars = gapped(400, 3, 20_000.0), gapped(400, 4, 1_500.0)
+    tapes = [tape(bars[0], 20, market), tape(bars[1].drop(bars[1].index[200:230]), 21, other)]
+    fills = equal_to_backtrader(tapes, chosen, learning=EVERYTHING)
+    assert not fills.equals(replay(tapes, chosen)[0]), "nothing learned has changed any decision"
 
 
 @settings(max_examples=8, deadline=None)

@@ -191,11 +191,15 @@ class StackingForecaster(MeanForecaster):
         self.newer = newer
 
     def _learned(self, panel: SamplePanel) -> NDArray[np.float64]:
+        after, told = self._told_of_newer(panel)
+        return np.stack([_weights_at(told[..., h], after.Y[:, h].astype(np.float64)) for h in range(len(panel.horizons))])
+
+    def _told_of_newer(self, panel: SamplePanel) -> tuple[SamplePanel, NDArray[np.float64]]:
+        """The newer part of the window, and the locations [M, N, H] that each has there, fitted to the older one."""
         if not 0.0 < self.newer < 1.0:
             raise InvalidSetting(f"{type(self).__name__}: newer is {self.newer:g}; a share between 0 and 1 is needed, such as 0.25")
         before, after = purged_split(panel, self.newer)
-        told = self._told(self._members(before), _unanswered(after, after.rows))[..., 0].astype(np.float64)
-        return np.stack([_weights_at(told[..., h], after.Y[:, h].astype(np.float64)) for h in range(len(panel.horizons))])
+        return after, self._told(self._members(before), _unanswered(after, after.rows))[..., 0].astype(np.float64)
 
 
 class BlendForecaster(MeanForecaster):
@@ -245,6 +249,15 @@ def _whole(found: object, of: BaseForecaster, step: str = "fit") -> BaseForecast
     return found
 
 
+def ages(panel: SamplePanel) -> NDArray[np.int64]:
+    """For each row [T], how many bars its symbol has after it."""
+    age = np.empty(len(panel.symbol_of), np.int64)
+    for symbol in np.unique(panel.symbol_of):
+        own = np.flatnonzero(panel.symbol_of == symbol)
+        age[own] = np.arange(len(own))[::-1]
+    return age
+
+
 def purged_split(panel: SamplePanel, newer: float) -> tuple[SamplePanel, SamplePanel]:
     """The older part of a window and its newer one; targets of the older end where the newer one's samples begin.
 
@@ -253,10 +266,7 @@ def purged_split(panel: SamplePanel, newer: float) -> tuple[SamplePanel, SampleP
     Raises:
         TooLittleHistory: a part would have fewer than 32 samples.
     """
-    age = np.empty(len(panel.symbol_of), np.int64)
-    for symbol in np.unique(panel.symbol_of):
-        own = np.flatnonzero(panel.symbol_of == symbol)
-        age[own] = np.arange(len(own))[::-1]
+    age = ages(panel)
     cut = round(newer * (int(age.max()) + 1))
     older, newest = panel.part(age >= cut + max(panel.horizons) + 1), replace(panel, rows=panel.rows[age[panel.rows] < cut])
     if min(len(older), len(newest)) < LEAST_SAMPLES:

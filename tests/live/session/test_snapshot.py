@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forwardtrader.core.settings import RiskSettings, StrategySettings
+from forwardtrader.core.settings import LearningSettings, RiskSettings, StrategySettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.backtrader_data import frame_data
 from forwardtrader.feeds.candles import schema as candles
@@ -44,6 +44,7 @@ from tests.live.session_runner import Momentum
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 BARS, FIRST = 400, 60
 HOUR = 3_600_000
+NOTHING = LearningSettings()
 SETTINGS = StrategySettings(cooldown=timedelta(hours=2), fee_bps=1.0, cash=10_000.0)
 RESTING = SETTINGS.model_copy(update={"entry": "maker", "entry_deadline": 5, "spread_bps": 100.0, "margin": 0.0, "volume_share": 0.3})
 
@@ -61,7 +62,7 @@ FRAMES = {symbol: made_bars(seed) for seed, symbol in enumerate(SYMBOLS, start=3
 
 def play(
     frames: dict[str, pd.DataFrame], since: int, done: Any, *, exactbars: int = 0, risk: RiskSettings | None = None,
-    settings: StrategySettings = SETTINGS,
+    settings: StrategySettings = SETTINGS, learning: LearningSettings = NOTHING,
 ) -> Any:  # fmt: skip
     """The strategy on these bars, trading from the bar opened at `since` (ms); `done(strategy, at)` after each."""
     feeds = []
@@ -73,7 +74,7 @@ def play(
     cerebro = build_cerebro(
         feeds, settings, broker=broker, analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, hook)], runonce=False, preload=False,
         trade_from=pd.Timestamp(since, unit="ms", tz="UTC").to_pydatetime(), exactbars=exactbars,
-        guard=TradingGuard.of(risk or RiskSettings()),
+        guard=TradingGuard.of(risk or RiskSettings()), learning=learning,
     )  # fmt: skip
     [run] = cerebro.run()
     return run
@@ -87,6 +88,7 @@ class Whole:
     rows: dict[int, Rows]
     last: SessionTables
     settings: StrategySettings = SETTINGS
+    learning: LearningSettings = NOTHING
 
     def tables(self, folder: Path, until: int) -> SqliteFile:
         db = SqliteFile(folder / f"{until}.db", SCHEMA)
@@ -106,14 +108,20 @@ def resting() -> Whole:
     return run_whole(RESTING)
 
 
-def run_whole(settings: StrategySettings) -> Whole:
+@pytest.fixture(scope="module")
+def taught() -> Whole:
+    return run_whole(RESTING, LearningSettings(costs=True, costs_prior=1.0, edge=True, volatility=True, volatility_memory="3d"))
+
+
+def run_whole(settings: StrategySettings, learning: LearningSettings = NOTHING) -> Whole:
     frozen: dict[int, str] = {}
     rows: dict[int, Rows] = {}
 
     def done(strategy: Any, at: int) -> None:
         frozen[at], rows[at] = json.dumps(freeze(strategy)), rows_of(strategy)
 
-    return Whole(frozen, rows, tables_of(fresh_rows(play(FRAMES, FIRST * HOUR, done, settings=settings))), settings)
+    run = play(FRAMES, FIRST * HOUR, done, settings=settings, learning=learning)
+    return Whole(frozen, rows, tables_of(fresh_rows(run)), settings, learning)
 
 
 def test_what_is_cut_holds_orders_of_every_kind(whole: Whole) -> None:
@@ -148,6 +156,15 @@ def test_a_run_that_is_cut_while_an_entry_rests_half_filled_equals_one_that_neve
         goes_on_alike(resting, cut, tmp_path / str(cut))
 
 
+def test_what_was_learned_from_outcomes_goes_on_from_a_snapshot_to_the_bit(taught: Whole, tmp_path: Path) -> None:
+    orders = {at // HOUR: json.loads(text)["orders"] for at, text in taught.frozen.items()}
+    halves = [at for at, known in orders.items() if any(o["entry"]["executed"][0] for o in known if "entry" in o)]
+    learned = [json.loads(text)["strategy"]["learning"] for text in taught.frozen.values()]
+    assert len({json.dumps(one["edge"]) for one in learned}) > 100
+    assert any(one["fills"] > 5 for one in learned[-1]["symbols"].values())
+    goes_on_alike(taught, halves[len(halves) // 2], tmp_path)
+
+
 def goes_on_alike(whole: Whole, cut: int, tmp_path: Path) -> None:
     at, db = cut * HOUR, whole.tables(tmp_path, cut * HOUR)
     seen: dict[int, str] = {}
@@ -161,7 +178,7 @@ def goes_on_alike(whole: Whole, cut: int, tmp_path: Path) -> None:
             seen[now] = json.dumps(freeze(strategy))
 
     warm = {s: f.iloc[cut + 1 - Momentum.warm_up :] for s, f in FRAMES.items()}
-    run = play(warm, at + HOUR, go_on, exactbars=1, settings=whole.settings)
+    run = play(warm, at + HOUR, go_on, exactbars=1, settings=whole.settings, learning=whole.learning)
     assert len(run) == BARS - cut - 1 + Momentum.warm_up  # no older bar was played
     everything = whole.tables(tmp_path, BARS * HOUR)
     since = pd.Timestamp(FIRST * HOUR, unit="ms", tz="UTC")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -68,13 +71,38 @@ def test_the_same_losses_are_neither_better_nor_worse() -> None:
     assert not contest(same, same, horizon=4, promotion="if better", level=0.05).promoted
 
 
-def test_bars_that_one_lacks_are_left_out() -> None:
+def test_bars_that_the_champion_lacks_are_left_out() -> None:
     old, new = pair(np.random.default_rng(3), 100)
-    holes = new.copy()
+    holes = old.copy()
     holes[::5] = np.nan
-    told = contest(old, holes, horizon=1, promotion="if better", level=0.05)
+    told = contest(holes, new, horizon=1, promotion="if better", level=0.05)
     expected = contest(np.delete(old, np.s_[::5]), np.delete(new, np.s_[::5]), horizon=1, promotion="if better", level=0.05)
     assert told == expected and told.bars == 80
+
+
+POISON: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+    "no numbers at all": lambda losses, _: np.full_like(losses, np.nan),
+    "no number at one bar": lambda losses, rng: _planted(losses, rng, np.nan),
+    "infinite at one bar": lambda losses, rng: _planted(losses, rng, np.inf),
+    "diverged": lambda losses, _: losses * 1e6,
+    "huge at one bar": lambda losses, rng: _planted(losses, rng, 1e12),
+}
+
+
+def _planted(losses: np.ndarray, rng: np.random.Generator, value: float) -> np.ndarray:
+    out = losses.copy()
+    out[rng.integers(len(out))] = value
+    return out
+
+
+@pytest.mark.parametrize("poison", POISON)
+@pytest.mark.parametrize("promotion", ["unless worse", "if better"])
+@pytest.mark.parametrize("n", [10, 168])
+def test_a_poisoned_challenger_is_promoted_in_none_of_a_hundred_trials(poison: str, promotion: Any, n: int) -> None:
+    rng = np.random.default_rng(11)
+    for _ in range(100):
+        old, new = pair(rng, n, better=0.1)
+        assert not contest(old, POISON[poison](new, rng), horizon=4, promotion=promotion, level=0.05).promoted
 
 
 @given(arrays(np.float64, 60, elements=st.floats(0.01, 5)), arrays(np.float64, 60, elements=st.floats(0.01, 5)))

@@ -145,3 +145,17 @@ def test_a_persons_word_holds_from_the_next_bar_on() -> None:
     wanted = card(FIRST - timedelta(days=90))
     told = lifecycle.apply_command(PromotionAction.PROMOTED, wanted, "I think so", FIRST + HOUR)
     assert (told.by, told.since, lifecycle.card) == (Author.PERSON, FIRST + HOUR, wanted)
+
+
+def test_a_model_that_forecasts_nothing_in_its_trial_never_takes_over() -> None:
+    @dataclass
+    class Silent(Market):
+        """New models have no losses, as those whose forecasts are no numbers."""
+
+        def losses(self, of: ModelCard, first: datetime, last: datetime, coming: datetime) -> pd.Series:
+            found = super().losses(of, first, last, coming)
+            return found if of.boundary <= FIRST.isoformat() else found.iloc[:0]
+
+    made = go_on(begun(rules(trial=48)), Silent(), FIRST, 24 * 130)
+    assert len(made) >= 2
+    assert {decision.action for decision in made} == {PromotionAction.KEPT}

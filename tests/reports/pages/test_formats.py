@@ -5,6 +5,7 @@ import math
 import pytest
 
 from forwardtrader.reports.pages import formats
+from forwardtrader.reports.sections.learned import LearnedSection
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,12 @@ from forwardtrader.reports.pages import formats
 )
 def test_a_number_is_shown_as_readers_expect(shown: str, expected: str) -> None:
     assert shown == expected
+
+
+def test_what_an_account_learned_is_told_with_what_it_rests_on_and_what_was_before() -> None:
+    change = {"at": "2024-05-01T12:00:00Z", "symbol": "BTC/USDT", "what": "costs", "before": 1.0, "after": 1.3}
+    section = {"costs": {"BTC/USDT": 1.31}, "fills": {"BTC/USDT": 1200}, "edge": 0.4, "volatility": {"BTC/USDT": 1.1}, "count": 1}
+    told = formats.learned(LearnedSection.model_validate({**section, "changes": [change]}))
+    assert "costs BTC/USDT 1.31 times (1,200 orders)" in told
+    assert "Forecasts came to 0.40 times of what they promised" in told
+    assert "2024-05-01 12:00 costs of BTC/USDT 1.00 times to 1.30 times" in told
