@@ -360,6 +360,7 @@ class RiskSettings(Room):
     )
     max_stall_s: float = Field(default=60.0, gt=0, description="seconds a turn of the session may take before that is trouble")
     max_clock_offset_s: float = Field(default=1.0, gt=0, description="seconds this machine's clock may differ from the venue's")
+    max_mark_gap: float = Field(default=0.05, gt=0, le=1, description="share by which a perpetual's mark may be off its last price")
 
     @model_validator(mode="after")
     def _agree(self) -> RiskSettings:

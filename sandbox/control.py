@@ -57,6 +57,7 @@ class Control:
             "fill": self.fill,
             "deposit": self.deposit,
             "deleverage": self.deleverage,
+            "delist": self.delist,
             "mode": self.mode,
             "fault": self.fault,
             "clear": self.clear,
@@ -201,6 +202,11 @@ class Control:
             raise ValueError("the order is not open")
         self._venue.exchange.fill_now(order)
         return _order(order)
+
+    def delist(self, params: Mapping[str, Any]) -> Any:
+        """End the perpetual `symbol`: what is held is closed at the mark, and it is not traded any more."""
+        self._venue.liquidation.delist(self._symbol(params))
+        return {}
 
     def deleverage(self, params: Mapping[str, Any]) -> Any:
         """Reduce the position in the perpetual `symbol` at the mark by `size`, or wholly, as auto-deleveraging does."""

@@ -8,26 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any
 
 from forwardtrader.core.errors import StorageFull
-from forwardtrader.sandbox.binance.handlers import BinanceHandlers, rest_actions, socket_actions
-from forwardtrader.sandbox.binance.limits import Limits, Window
-from forwardtrader.sandbox.binance.lists import list_actions
-from forwardtrader.sandbox.binance.rest import BinanceRestApi
-from forwardtrader.sandbox.binance.socket import BinanceMarketStreams
-from forwardtrader.sandbox.binance.wallet import wallet_actions
-from forwardtrader.sandbox.binance.ws_api import BinanceWebSocketApi
-from forwardtrader.sandbox.bybit.handlers import BybitHandlers, bybit_actions
-from forwardtrader.sandbox.bybit.market_socket import BybitPublicStreams
-from forwardtrader.sandbox.bybit.rest import BybitRestApi
-from forwardtrader.sandbox.bybit.socket import BybitPrivateStream, BybitTradeSocket
-from forwardtrader.sandbox.faults.candle_faults import CandleFaults
 from forwardtrader.sandbox.faults.catalogue import Switchboard, read_options
 from forwardtrader.sandbox.faults.instant_faults import InstantFaults, Outage
 from forwardtrader.sandbox.faults.read_lags import AccountReads, Lag
 from forwardtrader.sandbox.faults.request_faults import ExecutionFaults, HandshakeFaults, ReportFaults, RequestFaults
 from forwardtrader.sandbox.orders.settings import SandboxSettings
+from forwardtrader.sandbox.protocols import ProtocolContext, RestApi, mounted
 from forwardtrader.sandbox.state.recorder import ExchangeParts, StateRecorder
 from forwardtrader.sandbox.state.restart import restore, resumed
 from forwardtrader.sandbox.state.state_file import StateFile
@@ -36,8 +25,6 @@ from forwardtrader.sandbox.transport.http import HttpAnswer, HttpRequest
 from forwardtrader.sandbox.transport.request_log import RequestLog
 from forwardtrader.sandbox.transport.sockets import Conversation, MessageSink, SocketEndpoint, Sockets
 from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue, open_venue
-
-MESSAGES_PER_SECOND: Final = 5  # limit for a client on one market socket
 
 
 class PracticeExchange:
@@ -68,8 +55,7 @@ class PracticeExchange:
         self.sockets = Sockets(HandshakeFaults(self.board), monotonic=host.monotonic)
         requests, reports = RequestFaults(self.board, host.monotonic), ReportFaults(self.board, self.sockets)
         reads = AccountReads(self.venue.exchange, ACCOUNT, host.monotonic, lambda: self.venue.driver.played)
-        mount = bybit_protocol if settings.protocol == "bybit" else binance_protocol
-        self._protocol = mount(ProtocolContext(self.venue, self.log, self.board, requests, reports, reads))
+        self._protocol = mounted(ProtocolContext(self.venue, self.log, self.board, requests, reports, reads))
         self.reads = reads
         self.faults = InstantFaults(self.venue, self.board, self.sockets, self._protocol.private.terminate, outage)
         self._recorder = None if state is None else StateRecorder(ExchangeParts(self.venue, self.board, self.faults), state)
@@ -175,84 +161,6 @@ class CommittingEndpoint:
             self.commit()
 
         return Conversation(receive, talk.end)
-
-
-class RestApi(Protocol):
-    """A protocol's requests below one path."""
-
-    def delay_s(self, name: str, request: HttpRequest) -> float: ...
-
-    def answer(self, name: str, request: HttpRequest) -> HttpAnswer: ...
-
-
-class PrivateStream(Protocol):
-    """What faults need of the account's private streams."""
-
-    def terminate(self, how: str) -> None: ...
-
-    def bar_ended(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class ProtocolContext:
-    """What a protocol is built from: venue, request log and faults."""
-
-    venue: SandboxVenue
-    log: RequestLog
-    board: Switchboard
-    requests: RequestFaults
-    reports: ReportFaults
-    reads: AccountReads
-
-
-@dataclass(frozen=True)
-class VenueProtocol:
-    """A protocol by path: requests by how their path begins, sockets by their path, or by its beginning where that ends in a slash."""
-
-    rest: Mapping[str, RestApi]
-    sockets: Mapping[str, SocketEndpoint]
-    private: PrivateStream
-
-
-def bybit_protocol(context: ProtocolContext) -> VenueProtocol:
-    """Bybit's v5 API."""
-    log, requests, later = context.log, context.requests, context.venue.host.later
-    handlers = BybitHandlers(context.venue, context.board, requests, context.reads)
-    actions = bybit_actions(handlers)
-    private = BybitPrivateStream(handlers, log, context.reports)
-    public: dict[str, SocketEndpoint] = {
-        f"/v5/public/{category}": BybitPublicStreams(category, handlers, log, CandleFaults(context.board, later))
-        for category in ("spot", "linear")
-    }
-    private_sockets: dict[str, SocketEndpoint] = {"/v5/private": private, "/v5/trade": BybitTradeSocket(handlers, actions, log, requests)}
-    return VenueProtocol({"/v5/": BybitRestApi(handlers, actions, log, requests)}, public | private_sockets, private)
-
-
-def binance_protocol(context: ProtocolContext) -> VenueProtocol:
-    """Binance's spot API."""
-    venue, log, requests = context.venue, context.log, context.requests
-    limits = make_limits(venue.settings)
-    handlers = BinanceHandlers(venue, context.board, context.reads, lambda: limits.described(orders=True, counts=False))
-    rest_lists, socket_lists = list_actions(handlers)
-    rest: dict[str, RestApi] = {
-        "/api/v3/": BinanceRestApi(venue, rest_actions(handlers) | rest_lists, limits, log, requests),
-        "/sapi/v1/": BinanceRestApi(venue, wallet_actions(venue, requests), limits, log, requests),
-    }
-    api = BinanceWebSocketApi(venue, socket_actions(handlers) | socket_lists, limits, log, requests, context.reports)
-    per_second = MESSAGES_PER_SECOND if limits.enforced else None
-    market = BinanceMarketStreams(handlers, log, CandleFaults(context.board, venue.host.later), messages_per_second=per_second)
-    streams: dict[str, SocketEndpoint] = dict.fromkeys(("/ws", "/ws/", "/stream", "/stream/ws/"), market)
-    return VenueProtocol(rest, {"/ws-api/v3": api} | streams, api)
-
-
-def make_limits(settings: SandboxSettings) -> Limits:
-    enforced = settings.limits == "on" or (settings.limits == "auto" and settings.speed == 1)
-    return Limits(
-        Window(60_000, settings.weight_per_minute),
-        Window(10_000, settings.orders_per_10s),
-        Window(86_400_000, settings.orders_per_day),
-        enforced,
-    )
 
 
 def no_outage(seconds: float, meanwhile: Callable[[], None]) -> None:

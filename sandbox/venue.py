@@ -82,6 +82,7 @@ class SandboxVenue:
     liquidation: Liquidation
     opened_at: int
     rights: KeyRights
+    marks: MarkPrices
     skew_ms: int = 0
     protected_s: int = 0  # the client's dead man's switch, where the protocol has one; 0 for none
 
@@ -128,7 +129,8 @@ def open_venue(settings: SandboxSettings, host: Host, opened_at: int | None = No
     marks.bar_opened()
     driver.before_close += [lambda: liquidation.at_worst(*marks.extremes()), marks.bar_closes]
     driver.after_open += [marks.bar_opened, funding.bar_opened, liquidation.at_mark]
-    return SandboxVenue(settings, exchange, driver, clock, host, _keys(settings, host), margin, funding, liquidation, opened_at, rights)
+    keys = _keys(settings, host)
+    return SandboxVenue(settings, exchange, driver, clock, host, keys, margin, funding, liquidation, opened_at, rights, marks)
 
 
 def check_speed(speed: float | str) -> None:
@@ -197,8 +199,6 @@ def _rules(settings: SandboxSettings, symbol: str) -> MarketRules:
     if match is None:
         raise InvalidSetting(f"symbol {symbol!r}: write it as BASE/QUOTE, for example BTC/USDT, or BTC/USDT:USDT for a perpetual")
     base, quote, settled = match.groups()
-    if settled and settings.protocol == "binance":
-        raise InvalidSetting(f"symbol {symbol!r}: perpetuals are traded with --protocol bybit only")
     rules = settings.rules.get(symbol, SymbolRules())
     return MarketRules(
         symbol=symbol, base=base, quote=quote, tick=rules.tick, step=rules.step, min_size=rules.min_size,

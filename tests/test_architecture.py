@@ -105,6 +105,8 @@ LAYERS: dict[str, str] = {
         server
         control
         practice
+        protocols
+        usdm
         binance bybit state
         faults
         venue

@@ -38,6 +38,8 @@ def open_client(
     config: dict[str, Any] = {"enableRateLimit": True, "timeout": int(timeout_s * 1000), **(keys or {})}
     if keys:  # else an order waits up to a fifth of a second after each reading of the account, however little was asked for
         config["rateLimiterAlgorithm"] = "rollingWindow"
+    if name.startswith("binance"):
+        base = _with_valid_listen_key(base)
     client = _without_redirects(_with_closed_flag(base))(config)
     if name.startswith("binance") or name == "bybit":
         one_kind = {"fetchMarkets": {"types": ["linear" if linear else "spot"]}, "fetchCurrencies": False, "fetchMargins": False}
@@ -75,6 +77,36 @@ def _with_closed_flag(base: Any) -> Any:
 
     ClosedFlag.__name__ = base.__name__
     return ClosedFlag
+
+
+def _with_valid_listen_key(base: Any) -> Any:
+    """A subclass of Binance's that asks for the listen key at each connection, and connects again when the venue says that it has ended.
+
+    ccxt itself goes on with the key that it has, on which nothing may ever arrive.
+    """
+    from ccxt.base.errors import NetworkError
+
+    class ValidKey(base):  # type: ignore[misc]
+        def handle_message(self, client: Any, message: Any) -> Any:
+            if isinstance(message, dict) and message.get("e") == "listenKeyExpired":
+                client.on_error(NetworkError("the listen key has ended"))
+                return None
+            return super().handle_message(client, message)
+
+        def on_error(self, client: Any, error: Any) -> None:
+            self._forget_key(client)
+            super().on_error(client, error)
+
+        def on_close(self, client: Any, error: Any) -> None:
+            self._forget_key(client)
+            super().on_close(client, error)
+
+        def _forget_key(self, client: Any) -> None:
+            if "listenKey=" in client.url:
+                self.options["linear"] = {**self.options.get("linear", {}), "lastAuthenticatedTime": 0}
+
+    ValidKey.__name__ = base.__name__
+    return ValidKey
 
 
 def _without_redirects(base: Any) -> Any:
@@ -150,6 +182,8 @@ def _point_at(client: Any, http: str, ws: str) -> None:
         if "ws" in api:
             api["ws"]["spot"] = f"{ws}/stream/ws"  # ccxt takes a socket for spot only if its url has /stream in it
             api["ws"]["ws-api"]["spot"] = f"{ws}/ws-api/v3"
+        if client.trades_perpetuals:  # ccxt chooses by the address how it reads error codes
+            client.exceptions = {**client.exceptions, "exact": {**client.exceptions["exact"], **client.exceptions["linear"]["exact"]}}
 
 
 def _redirected(urls: Any, http: str, ws: str) -> Any:

@@ -31,6 +31,7 @@ from forwardtrader.feeds.venues.taker_volume import counts_takers, with_takers
 _HOSTS: Final = {
     "binance": "api.binance.com",
     "binanceus": "api.binance.us",
+    "binanceusdm": "fapi.binance.com",
     "bitfinex": "api-pub.bitfinex.com",
     "bitstamp": "www.bitstamp.net",
     "bybit": "api.bybit.com",
@@ -40,7 +41,10 @@ _HOSTS: Final = {
     "kucoin": "api.kucoin.com",
     "okx": "www.okx.com",
 }
-_PAGE_BARS: Final = {"binance": 1000, "binanceus": 1000, "bybit": 1000, "coinbase": 300, "kraken": 720, "okx": 100, "kucoin": 1500}
+_PAGE_BARS: Final = {
+    "binance": 1000, "binanceus": 1000, "binanceusdm": 1000, "bybit": 1000, "coinbase": 300, "kraken": 720, "okx": 100,
+    "kucoin": 1500,
+}  # fmt: skip
 _PAGE_RATES: Final = 200
 # Translation of ccxt errors for read-only requests; orders have a table of their own.
 TRANSLATED: Final[dict[str, type[TradingError]]] = {

@@ -23,7 +23,7 @@ from forwardtrader.live.bridge.contingent.protection import RESUMED, look_at_unp
 from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_orders
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.intents import Intents
-from forwardtrader.live.bridge.order_updates import handle_events
+from forwardtrader.live.bridge.order_updates import FundingByBar, handle_events
 from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check, entry_objection, limited
 from forwardtrader.live.bridge.recovery import recover
 from forwardtrader.live.execution.account import CcxtAccount
@@ -75,6 +75,7 @@ class CCXTBroker(AccountView):
         self.unprotected: dict[str, str] = {}  # symbols that take no new exposure, since an order that protects a position is missing
         self.undated: deque[AccountEvent] = deque()  # of orders on feeds that have no bar yet
         self.ahead: dict[int, AccountEvent] = {}  # of expired orders, by reference: told with the bar that is beyond the time limit
+        self.funding = FundingByBar(self._request)
         self.timed_out: set[int] = set()  # references of orders that no bar to come may execute, as of the newest turn
         self._seen = -1
         self._is_live = False
@@ -87,9 +88,7 @@ class CCXTBroker(AccountView):
         self.contingent.missing.closes = self.store.closes_unprotected
         self.store.start(broker=self)
         rules = [self.store.rules(symbol) for symbol in self._account.symbols]
-        found = recover(
-            self._account, rules, self.store.loop, self.store.was_recorded, self.store.notify, sells_any_coins=self.p.use_positions
-        )
+        found = recover(self._account, rules, self.store, sells_any_coins=self.p.use_positions)
         self.intents = Intents(self.store.run, self.journal)
         self.cash = self.startingcash = found.cash
         self._unassigned = found.coins if self.p.use_positions else {}
@@ -121,6 +120,7 @@ class CCXTBroker(AccountView):
             self.contingent.missing.send_due()
         self.contingent.send_reached()
         self._expire(is_idle=is_idle)
+        self.funding.turn(self, is_idle=is_idle, is_present=is_present)
         if is_idle and self.on_turn is not None:
             self.on_turn()
 
@@ -143,7 +143,7 @@ class CCXTBroker(AccountView):
         # Requests first: an acknowledgement is queued before the executions that came with it are booked.
         if self._pending or self.store.events or self.undated or self._unanswered or self._cancelling - self.ahead.keys():
             return False
-        if self.contingent.reached:
+        if self.contingent.reached or self.funding.is_due:
             return False
         # Some venues acknowledge a market order first and report its executions later.
         return not any(order.exectype in _AT_ONCE and self._is_awaited(order) for order in self._orders.alive if self.is_sent(order))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -38,6 +38,8 @@ from forwardtrader.live.execution.events import (
     Unresolved,
 )
 from forwardtrader.live.execution.reconciliation import effects_of
+from forwardtrader.live.venue.perpetuals import DELISTING
+from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.feed_context import attach, context_of
 from forwardtrader.strategies.orders.families import CAME_TO_NOTHING
 
@@ -48,6 +50,34 @@ _LOG: Final = log.logger("live")
 _FLOAT_NOISE: Final = 1e-9
 
 
+class FundingByBar:
+    """Funding of perpetuals in step with the bars, as in a backtest: each payment belongs to the bar that contains its settlement.
+
+    Args:
+        request: runs a request of the account.
+
+    Attributes:
+        coming: payments of bars that are still to come.
+        is_due: whether funding is to be read, once the orders of the newest bar have left.
+    """
+
+    def __init__(self, request: Callable[[Coroutine[object, object, None]], None]) -> None:
+        self._request = request
+        self.coming: deque[FundingPaid] = deque()
+        self.is_due = False
+
+    def turn(self, broker: CCXTBroker, *, is_idle: bool, is_present: bool) -> None:
+        """A turn of the broker: with a bar of the present, at which a position may be held, or, after that, an idle one."""
+        account = broker.store.account
+        if account is None or not account.trades_perpetuals:
+            return
+        if not is_idle:
+            self.is_due = is_present and any(broker.getposition(data).size for data in broker.store.datas)
+        elif self.is_due:
+            self.is_due = False
+            self._request(account.read_funding())
+
+
 def handle_events(broker: CCXTBroker) -> None:
     """Apply what the account reported. What concerns a feed without any bar yet waits for one: Backtrader could not date it. An order that
     was taken back ahead of its time limit is told of by the first bar beyond that, as in a backtest.
@@ -55,7 +85,8 @@ def handle_events(broker: CCXTBroker) -> None:
     Raises:
         StorageFull: the account cannot write its journal any more.
     """
-    waiting, broker.undated = deque([*broker.undated, *broker.ahead.values()]), deque()
+    waiting = deque([*broker.undated, *broker.ahead.values(), *broker.funding.coming])
+    broker.undated, broker.funding.coming = deque(), deque()
     broker.ahead.clear()
     while waiting or broker.store.events:
         event = waiting.popleft() if waiting else broker.store.events.popleft()
@@ -63,10 +94,21 @@ def handle_events(broker: CCXTBroker) -> None:
         undated = [data.symbol for data in broker.store.datas if not len(data)]
         if (event.execution.symbol if isinstance(event, Filled) else order.data.symbol if order is not None else "") in undated:
             broker.undated.append(event)
+        elif isinstance(event, FundingPaid) and not _is_due(broker, event):
+            broker.funding.coming.append(event)
         elif isinstance(event, Ended) and order is not None and _is_ahead(broker, order):
             broker.ahead[order.ref] = event
         else:
             handle_event(broker, event)
+
+
+def _is_due(broker: CCXTBroker, event: FundingPaid) -> bool:
+    """Whether the bar that contains a settlement, or a later one, is there: funding belongs to that bar, as in a backtest."""
+    for data in broker.store.datas:
+        if data.symbol == event.payment.symbol and len(data):
+            ends = epoch_seconds(data.datetime[0]) + context_of(data).timeframe.seconds
+            return event.payment.at < ends * 1000
+    return True
 
 
 def _is_ahead(broker: CCXTBroker, order: LiveOrder) -> bool:
@@ -111,6 +153,8 @@ def handle_event(broker: CCXTBroker, event: AccountEvent) -> None:
         broker.cash += float(event.payment.amount)
         broker.store.put_notification("funding", event.payment)
     elif isinstance(event, ClosedByVenue):
+        if event.kind == DELISTING:
+            broker.store.unsafe[event.execution.symbol] = "the venue has ended the symbol, and closed what was held of it"
         broker.store.put_notification(event.kind, event.execution)
     elif isinstance(event, RulesRead):
         for changed in update_rules(broker.store.datas, event.rules):

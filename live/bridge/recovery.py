@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
 from forwardtrader.core import log
 from forwardtrader.core.types import MarketRules
 from forwardtrader.live.bridge.venue_thread import VenueThread
 from forwardtrader.live.execution.account import CcxtAccount
-from forwardtrader.live.execution.events import UNPROTECTED, AccountEvent, Ended, Execution, Filled, Intent, StandsStill
+from forwardtrader.live.execution.events import UNPROTECTED, AccountEvent, Ended, Execution, Filled, FundingPaid, Intent, StandsStill
 from forwardtrader.live.execution.journal import OPEN, Journal
 from forwardtrader.live.execution.reconciliation import effects_of, position_of, require_bought, require_own_positions
 from forwardtrader.live.execution.recovery.comparison import OpenedAccount
@@ -85,15 +85,28 @@ def _stands_still(intent: Intent) -> str:
     )
 
 
-def recover(
-    account: CcxtAccount, rules: Sequence[MarketRules], loop: VenueThread, was_recorded: Callable[[Execution], bool],
-    notify: Callable[[AccountEvent], None], *, sells_any_coins: bool,
-) -> Recovered:  # fmt: skip
+class Owner(Protocol):
+    """Whose account it is: what it has of it already, and where events go."""
+
+    @property
+    def loop(self) -> VenueThread: ...
+
+    @property
+    def was_recorded(self) -> Callable[[Execution], bool]:
+        """Whether it has an execution of the journal; the others are sent to `notify` again."""
+
+    @property
+    def recorded_until(self) -> int | None:
+        """The end (ms UTC) of the newest bar that it has: funding settled later is sent to `notify` again."""
+
+    def notify(self, event: AccountEvent) -> None:
+        """Receives the events of what happened meanwhile."""
+
+
+def recover(account: CcxtAccount, rules: Sequence[MarketRules], owner: Owner, *, sells_any_coins: bool) -> Recovered:
     """Reconcile journal and venue, and return the state of the account.
 
     Args:
-        was_recorded: whether the owner has an execution of the journal; the others are sent to `notify` again.
-        notify: receives the events of what happened meanwhile.
         sells_any_coins: whether coins are sold that our orders did not buy.
 
     Raises:
@@ -101,13 +114,17 @@ def recover(
         VenueUnreachable, VenueRefused: the venue does not answer, or refuses.
     """
     journal = account.journal
-    paid = {payment.id for payment in journal.payments()}
+    loop, notify, until = owner.loop, owner.notify, owner.recorded_until
+    paid = {p.id for p in journal.payments() if until is None or p.at < until}
     booked = journal.executions()
-    known = [e for e in booked if was_recorded(e)]
-    unrecorded = [e for e in booked if not was_recorded(e)]
+    known = [e for e in booked if owner.was_recorded(e)]
+    unrecorded = [e for e in booked if not owner.was_recorded(e)]
     intents = _unfinished(journal, unrecorded)
     for event in _again(journal, unrecorded):
         notify(event)
+    for payment in journal.payments():
+        if payment.id not in paid:
+            notify(FundingPaid(payment))
     loop.spawn(account.run())  # before the first question: whatever happens from here on is reported or noticed
     opened, booked, payments = loop.call(_opened(account, rules), _WAIT_S)
     if not sells_any_coins:

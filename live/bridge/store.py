@@ -94,6 +94,7 @@ class CCXTStore:
         self.was_recorded: Callable[[Execution], bool] = lambda _execution: True
         self.recorded: Collection[tuple[str, str]] = ()  # those of them that are known to it, by symbol and trade id
         self.began: int | None = None  # the earliest time (ms) that an order of this run may be of
+        self.recorded_until: int | None = None  # the end (ms) of the newest bar that an earlier process recorded
         self.client: CcxtClient | None = None
         self.account: CcxtAccount | None = None
         self.broker: CCXTBroker | None = None

@@ -92,6 +92,14 @@ class CcxtAccount:
         require_one_way_cross(mode)
         await set_leverage(self.client, self.queries, mode, leverage)
 
+    @property
+    def trades_perpetuals(self) -> bool:
+        return self.orders.trades_perpetuals
+
+    async def read_funding(self) -> None:
+        """Book the funding of perpetuals since the last time; a venue that does not answer is asked again by the next comparison."""
+        await self._halt.attempt(self.orders.read_funding)
+
     async def withdrawal_right(self) -> WithdrawalRight:
         """Whether the key is allowed to withdraw."""
         return await fetch_withdrawal_right(self.client, self.queries)

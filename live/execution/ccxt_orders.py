@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from forwardtrader.live.execution.events import SYNTHETIC, Execution, RestingOrder
 from forwardtrader.live.venue.ccxt_client import CcxtFee, CcxtNumber, CcxtOrder, CcxtTrade
+from forwardtrader.live.venue.ccxt_errors import would_take
 
 _CLIENT_ID_KEYS = ("clientOrderId", "orderLinkId", "C", "c")
 _FEE_CURRENCY_KEYS = ("feeCurrency", "feeCoin")
@@ -15,7 +16,12 @@ _FEE_CURRENCY_KEYS = ("feeCurrency", "feeCoin")
 
 @dataclass(frozen=True, kw_only=True)
 class OrderReport:
-    """The state of one order, from an answer, a report or a query. `status` is ccxt's: open, closed, canceled, expired, rejected or ""."""
+    """The state of one order, from an answer, a report or a query.
+
+    Attributes:
+        status: ccxt's: open, closed, canceled, expired, rejected or "".
+        crossed: whether the venue ended it since it was post-only and would have taken.
+    """
 
     client_id: str
     venue_id: str
@@ -26,6 +32,7 @@ class OrderReport:
     filled: Decimal
     average: Decimal
     at: int
+    crossed: bool = False
     executions: tuple[Execution, ...] = ()
 
 
@@ -41,8 +48,15 @@ def order_report(order: CcxtOrder) -> OrderReport:
         filled=number(order.get("filled")),
         average=number(order.get("average") or order.get("price")),
         at=int(order.get("lastTradeTimestamp") or order.get("timestamp") or 0),
+        crossed=_is_crossed(order),
         executions=tuple(execution(t, order) for t in order.get("trades") or () if t.get("id") and t.get("amount")),
     )
+
+
+def _is_crossed(order: CcxtOrder) -> bool:
+    """Bybit accepts such an order of a contract, and names the reason with its end."""
+    raw = order.get("info")
+    return isinstance(raw, Mapping) and would_take((), str(raw.get("rejectReason") or ""))
 
 
 def execution(trade: CcxtTrade, order: CcxtOrder | None = None) -> Execution:

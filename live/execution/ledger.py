@@ -30,6 +30,7 @@ from forwardtrader.live.execution.events import (
 from forwardtrader.live.execution.journal import OPEN, IntentState, Journal
 from forwardtrader.live.execution.reconciliation import effects_of
 from forwardtrader.live.venue.perpetuals import FundingPayment
+from forwardtrader.strategies.orders.entries import CROSSED
 
 _LOG: Final = log.logger("live")
 _WAITING: Final = (IntentState.WRITTEN, IntentState.SENT, IntentState.UNKNOWN)
@@ -69,6 +70,9 @@ class OrderLedger:
         client_id = self.ours(report.client_id, report.venue_id)
         if not client_id:
             self.report_foreign(ForeignOrder(report.symbol, report.venue_id, report.side, report.size, report.client_id))
+            return Decimal(0)
+        if report.crossed and not report.filled:
+            self._turned_away(client_id, report.venue_id)
             return Decimal(0)
         self.acknowledge(client_id, report.venue_id)
         for execution in report.executions:
@@ -172,6 +176,12 @@ class OrderLedger:
         if self.journal.state_of(client_id) in _WAITING:
             self.journal.mark(client_id, IntentState.REFUSED, note=reason)
             self.tell(Refused(client_id, reason, margin))
+
+    def _turned_away(self, client_id: str, venue_id: str) -> None:
+        """The venue ended a post-only order before it could rest: to its owner it was refused."""
+        if not self._is_closed(client_id):
+            self.journal.mark(client_id, IntentState.DONE, venue_id=venue_id, note=CROSSED)
+            self.tell(Refused(client_id, CROSSED))
 
     def want_off(self, client_id: str) -> None:
         """The order is about to be cancelled: that it ends without being executed is no surprise."""

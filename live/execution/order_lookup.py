@@ -58,6 +58,16 @@ class OrderLookup:
         """Book what the answer to a post or cancel says; some venues leave id and symbol out of it."""
         await self._orders.on_order({**answer, "clientOrderId": intent.client_id, "symbol": intent.symbol})
 
+    async def completed(self, intent: Intent, answer: CcxtOrder) -> CcxtOrder:
+        """The order of an answer that has its ids only, so that it does not say whether the order rests; asked once."""
+        if answer.get("status"):
+            return answer
+        try:
+            return await self._orders.access.find(key_of(intent)) or answer
+        except Exception as error:  # noqa: BLE001 - the venue reports the order, or it is compared with the lists
+            log.event(_LOG, "order_query_failed", client_id=intent.client_id, error=names_of(error)[0])
+            return answer
+
     async def resolve(self, intent: Intent, not_found_s: float | None = None) -> None:
         """Ask for the order until the answer is certain, else halt the account.
 

@@ -87,7 +87,10 @@ class AccountReports:
     async def _on_orders(self, orders: Sequence[CcxtOrder]) -> None:
         for order in orders:
             bare: CcxtOrder = {**order, "trades": None}  # those may be incomplete
-            if self._orders.book(bare) > 0:
+            if self._orders.is_forced(order):
+                if order.get("filled"):  # some venues do not report its executions
+                    self._halt.attempt_later(partial(self._orders.read_forced, [str(order.get("symbol"))]))
+            elif self._orders.book(bare) > 0:
                 self._halt.attempt_later(partial(self._fetch_late, bare))
 
     async def _fetch_late(self, order: CcxtOrder) -> None:

@@ -79,7 +79,7 @@ class OrderSubmitter:
         except Exception as error:  # noqa: BLE001 - `classify` gives every kind its meaning
             await self._on_error(intent, error, clock_corrected=clock_corrected)
         else:
-            await self._lookup.on_answer(intent, answer)
+            await self._lookup.on_answer(intent, await self._lookup.completed(intent, answer) if intent.post_only else answer)
 
     def _reduces(self, intent: Intent) -> bool:
         """Whether an order on a perpetual only reduces the position that is booked, so that it must not do more at the venue."""

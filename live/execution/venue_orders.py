@@ -75,9 +75,11 @@ class VenueOrders:
 
         One that the venue made by itself is booked by its executions.
         """
-        if self._perpetuals is not None and self._perpetuals.is_forced(order):
-            return Decimal(0)
-        return self.ledger.order(order_report(order))
+        return Decimal(0) if self.is_forced(order) else self.ledger.order(order_report(order))
+
+    def is_forced(self, order: CcxtOrder) -> bool:
+        """Whether the venue made an order by itself, to reduce a position of ours."""
+        return self._perpetuals is not None and self._perpetuals.is_forced(order)
 
     def on_trade(self, trade: CcxtTrade) -> None:
         """Book one execution."""

@@ -6,31 +6,37 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import ConfigError, TradingError
 from forwardtrader.core.settings import RiskSettings
+from forwardtrader.feeds.venues.retry import VenueRequests
 from forwardtrader.live.bridge.store import CCXTStore
+from forwardtrader.live.venue.perpetuals import widest_gap
 from forwardtrader.live.venue.retry import clock_offset
 
 _LOG: Final = log.logger("live")
 _LOOK_EVERY_S: Final = 1.0
 _CLOCK_EVERY_S: Final = 600.0
+_MARKS_EVERY_S: Final = 30.0
 _PATIENCE_S: Final = 15.0
+T = TypeVar("T")
 BLOCKED: Final = "entries are blocked: "  # begins the refusal of an order that was held back; the trouble follows
 
 
 @dataclass(frozen=True)
 class Signs:
     """Heartbeats of a session, in seconds: age of the newest closed bar, age of the loop's last turn, and how far this machine's clock is
-    ahead of the venue's; None for what is unknown.
+    ahead of the venue's; None for what is unknown. `mark_gap` is a perpetual and the share by which its mark is off its last price.
     """
 
     bar_age_s: float | None = None
     turn_age_s: float | None = None
     clock_offset_s: float | None = None
+    mark_gap: tuple[str, float] | None = None
 
 
 def troubles(signs: Signs, limits: RiskSettings, longest_bar_age_s: float | None) -> dict[str, str]:
@@ -42,6 +48,9 @@ def troubles(signs: Signs, limits: RiskSettings, longest_bar_age_s: float | None
         found["loop_stalled"] = f"the session has not turned for {signs.turn_age_s:.0f} s"
     if signs.clock_offset_s is not None and abs(signs.clock_offset_s) > limits.max_clock_offset_s:
         found["clock_off"] = clock_is_off(signs.clock_offset_s)
+    if signs.mark_gap is not None and abs(signs.mark_gap[1]) > limits.max_mark_gap:
+        symbol, gap = signs.mark_gap
+        found["mark_far_from_last"] = f"the mark of {symbol} is {gap:+.1%} off its last price"
     return found
 
 
@@ -62,13 +71,15 @@ class Watchdog:
     Args:
         longest_bar_age_s: after which the feed is stale; None where bars come when the session is ready for them (lockstep).
         clock_offset: asks the venue; None where its clock is not this machine's.
+        mark_gap: asks the venue of perpetuals; None for spot.
         notify: sends an alert: kind, level and facts.
         hold: called with the reason why entries are blocked, and with "" when they are allowed again; None to alert only.
     """
 
     def __init__(
         self, limits: RiskSettings, *, longest_bar_age_s: float | None, notify: Callable[..., None], hold: Callable[[str], None] | None,
-        clock_offset: Callable[[], float | None] | None = None, monotonic: Callable[[], float] = time.monotonic,
+        clock_offset: Callable[[], float | None] | None = None, mark_gap: Callable[[], tuple[str, float] | None] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._limits = limits
         self._longest_bar_age_s = longest_bar_age_s
@@ -80,6 +91,9 @@ class Watchdog:
         self._turned_at: float | None = None
         self._offset: float | None = None
         self._asked_at = monotonic()
+        self._ask_gap = mark_gap
+        self._gap: tuple[str, float] | None = None
+        self._gap_at = monotonic()
         self._known: dict[str, str] = {}
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
@@ -100,7 +114,7 @@ class Watchdog:
     def signs(self) -> Signs:
         now = self._monotonic()
         bar, turn = (None if at is None else now - at for at in (self._bar_at, self._turned_at))
-        return Signs(bar, turn, self._offset)
+        return Signs(bar, turn, self._offset, self._gap)
 
     @property
     def troubles(self) -> tuple[str, ...]:
@@ -124,7 +138,10 @@ class Watchdog:
         """Check once: report what has become wrong or right since the last check."""
         if self._ask_offset is not None and self._monotonic() - self._asked_at >= _CLOCK_EVERY_S:
             self._asked_at = self._monotonic()
-            self._offset = self._asked(self._ask_offset)
+            self._offset = self._asked(self._ask_offset, self._offset)
+        if self._ask_gap is not None and self._monotonic() - self._gap_at >= _MARKS_EVERY_S:
+            self._gap_at = self._monotonic()
+            self._gap = self._asked(self._ask_gap, self._gap)
         found = troubles(self.signs, self._limits, self._longest_bar_age_s)
         before, self._known = self._known, found
         if self._hold is not None and bool(found) != bool(before):
@@ -141,12 +158,14 @@ class Watchdog:
             except Exception:  # noqa: BLE001 - a failed check must not end the watchdog
                 _LOG.error("watchdog failed", exc_info=True)
 
-    def _asked(self, ask: Callable[[], float | None]) -> float | None:
+    @staticmethod
+    def _asked(ask: Callable[[], T], before: T) -> T:
+        """The venue's answer; without one, the one before."""
         try:
             return ask()
         except (TradingError, TimeoutError) as trouble:
-            log.event(_LOG, "venue_time_not_told", reason=str(trouble))
-            return self._offset
+            log.event(_LOG, "venue_not_heard", reason=str(trouble))
+            return before
 
 
 def start_watchdog(
@@ -169,6 +188,13 @@ def start_watchdog(
         found: float | None = bridge.loop.call(clock_offset(bridge.client, clock), _PATIENCE_S)
         return found
 
+    def gap() -> tuple[str, float] | None:
+        assert bridge.client is not None
+        symbols = [data.symbol for data in bridge.datas]
+        asks = VenueRequests(bridge.client).once(partial(widest_gap, bridge.client, symbols, bridge.last_price))
+        found: tuple[str, float] | None = bridge.loop.call(asks, _PATIENCE_S)
+        return found
+
     def block(reason: str) -> None:
         assert bridge.risk_limits is not None
         bridge.risk_limits.hold = BLOCKED + reason if reason else ""
@@ -178,6 +204,7 @@ def start_watchdog(
     watchdog = Watchdog(
         limits, longest_bar_age_s=longest_bar_age_s, notify=notify, hold=block if real_orders and limits.on_trouble == "hold" else None,
         clock_offset=None if clock is None else offset,
+        mark_gap=gap if real_orders and bridge.client is not None and bridge.client.trades_perpetuals else None,
     )  # fmt: skip
     bridge.on_bar = lambda _symbol, _bar: watchdog.bar()
     watchdog.start()

@@ -16,6 +16,8 @@ from forwardtrader.core.errors import StoreDamaged
 from forwardtrader.core.types import OHLCV, Forecast
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.live.output.perpetual_facts import SCHEMA as FACTS
+from forwardtrader.live.output.perpetual_facts import FactTable
 from forwardtrader.live.output.tables import (
     SCHEMA,
     FillFacts,
@@ -57,11 +59,15 @@ class SessionStore:
 
     Args:
         reads: whether to open a file that another process writes, for reading only.
+
+    Attributes:
+        facts: what is known of perpetuals beside their bars.
     """
 
     def __init__(self, path: Path, *, reads: bool = False) -> None:
         self.path = path
-        self._db = SqliteFile(path, _SCHEMA + SCHEMA, reads=reads)
+        self._db = SqliteFile(path, _SCHEMA + SCHEMA + FACTS, reads=reads)
+        self.facts = FactTable(self._db)
         self._newest: int | None = None  # bar, as far as it was asked for
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ CAUSES: Final = {
     "no_closed_bar": "the feed was stale, and entries were blocked",
     "loop_stalled": "the session's loop stalled, and entries were blocked",
     "clock_off": "the clock was off the venue's, and entries were blocked",
+    "mark_far_from_last": "a mark was far from the last price, and entries were blocked",
     LATE: "a factor's value came later than its file says",
 }
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
+from forwardtrader.core import log
 from forwardtrader.core.config import RETIRED, load_settings
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.core.settings import Settings
 from forwardtrader.core.types import MarketRules, Timeframe
+from forwardtrader.feeds.perpetuals.facts import completed
+from forwardtrader.feeds.venues.contracts import settle_currency
 from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.live.output.files import CANDLES, EQUITY, FILLS, FORECASTS, HISTORY, ORDERS, split_table
 from forwardtrader.live.output.store import SessionStore
@@ -22,6 +27,9 @@ from forwardtrader.models.online.online_walk_forward import PromotionCommand
 from forwardtrader.models.registry.promotion_log import Author, PromotionLog
 from forwardtrader.reports.artefacts import whole_table
 from forwardtrader.reports.pages.session_status import SessionStatus, read_status
+from forwardtrader.strategies.margin.series import PerpetualSeries
+
+_LOG: Final = log.logger("live")
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class Recorded:
         blocked: reasons of blocked entries, by bar (open time, ms UTC) and symbol.
         late: of each symbol, which bars came after those of the others, and in which turn.
         forecasts: whether the session had models; its strategy reads no forecasts where it had none.
+        facts: marks by bar and funding by settlement time, of each perpetual.
     """
 
     status: SessionStatus
@@ -49,6 +58,7 @@ class Recorded:
     blocked: dict[tuple[int, str], str] = field(default_factory=dict)
     late: dict[str, pd.Series[int]] = field(default_factory=dict)
     forecasts: bool = True
+    facts: dict[str, tuple[pd.DataFrame, pd.Series[float]]] = field(default_factory=dict)
 
     @property
     def timeframe(self) -> Timeframe:
@@ -76,6 +86,26 @@ class Recorded:
         """The fills up to the last bar: those of its own orders come while the session ends, and no replay reaches them."""
         table = self.tables["fills"]
         return table[table["timestamp"] <= self.last_bar]
+
+    def perpetual(self, symbol: str) -> PerpetualSeries | None:
+        """Marks and funding over the session's bars; None where nothing is known of them, so that a replay goes by the usual rates.
+
+        Paper is charged what was recorded. An account at a venue is valued at the last price, as its session sees it, and its funding
+        settled at the mark of the bar's open; where the venue published nothing the prior stands for it, which the log says.
+        """
+        marks, funding = self.facts.get(symbol, (pd.DataFrame(), pd.Series(dtype="float64")))
+        if marks.empty and funding.empty:
+            return None
+        if self.status.mode == "live":
+            candles = self.candles[symbol]
+            hours, prior = self.rules(symbol).funding_hours, self.settings.feeds.funding_prior_bps / 1e4
+            known = completed(candles, self.timeframe, marks, funding, hours=hours, prior=prior)
+            for note in known.notes:
+                log.event(_LOG, "facts_assumed", logging.WARNING, symbol=symbol, note=note)
+            marks, funding = known.marks.assign(close=candles["close"]), known.funding
+        times = (pd.DatetimeIndex(table.index).as_unit("ms").asi8 / 1000.0 for table in (marks, funding))
+        opened, settled = times
+        return PerpetualSeries(opened, marks.to_numpy(dtype=np.float64), settled, funding.to_numpy(dtype=np.float64))
 
     def rules(self, symbol: str) -> MarketRules:
         return market_rules(symbol, self.settings.feeds.exchange, store_path=self.settings.feeds.store_path)
@@ -106,6 +136,7 @@ def read_session(folder: Path) -> Recorded:
             status, settings, datetime.fromisoformat(plan["first_live"]), plan["strategy"],
             histories, candles, tables, store.commands(), store.notes(), _orders(folder), store.blocked_entries(),
             {symbol: store.late(symbol) for symbol in histories}, bool(plan.get("forecasts", True)),
+            {symbol: (store.facts.marks(symbol), store.facts.funding(symbol)) for symbol in histories if settle_currency(symbol)},
         )  # fmt: skip
     finally:
         store.close()

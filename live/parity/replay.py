@@ -67,7 +67,8 @@ def _feeds(session: Recorded, sources: Mapping[str, ForecastSource]) -> list[Fee
         begin = int(frame.index.searchsorted(pd.Timestamp(session.first_live)))
         data = frame_data(frame.iloc[max(0, begin - sources[symbol].warm_up - extra) :], session.timeframe, name=symbol)
         source = sources[symbol] if session.forecasts else None
-        feeds.append(Feed(data=data, rules=session.rules(symbol), timeframe=session.timeframe, source=source))
+        rules, facts = session.rules(symbol), session.perpetual(symbol)
+        feeds.append(Feed(data=data, rules=rules, timeframe=session.timeframe, source=source, facts=facts))
     return feeds
 
 

@@ -31,7 +31,7 @@ def resting_entries(path: Path, candles: Mapping[str, pd.DataFrame]) -> EntriesS
             return None
         notes = {intent.client_id: note for intent, _, note in journal.named([intent.client_id for intent, _ in entries])}
         made = {intent.client_id: journal.executions(intent.client_id) for intent, _ in sent}
-    crossed = {intent.client_id for intent, state in entries if state is IntentState.REFUSED and CROSSED in notes[intent.client_id]}
+    crossed = {intent.client_id for intent, _ in entries if CROSSED in notes[intent.client_id]}
     rested = [intent for intent, state in entries if intent.client_id not in crossed and state not in OPEN]
     followed = {intent.replaces for intent, _ in sent}
     return _section(rested, len(crossed), followed, made, candles)

@@ -47,7 +47,7 @@ from forwardtrader.live.retraining.stock import FixedSupply, NoForecasts
 from forwardtrader.live.retraining.supply import ModelSupply
 from forwardtrader.live.session.candles import SessionCandles
 from forwardtrader.live.session.commands import CommandHandler
-from forwardtrader.live.session.connection import account_lock, market_pace, open_bridge, supervise_account
+from forwardtrader.live.session.connection import account_lock, market_pace, open_bridge, open_facts, supervise_account
 from forwardtrader.live.session.factors import LiveFactors, open_poller
 from forwardtrader.live.session.forecasts import SessionForecasts, known_forecasts
 from forwardtrader.live.session.paper_broker import Confirmations, PaperBroker
@@ -134,6 +134,7 @@ class _Assembly:
         self.first_ms = int(self.market.first_live.timestamp() * 1000)
         self.factors = FactorBook(request.settings.feeds.located_factors, request.timeframe)
         self.poller = open_poller(request, self.market, market_pace(request, self.market))
+        self.facts = open_facts(request, self.market, self.store, self.resumed.last, self.health.notify)
 
     def parts(self, supply: FixedSupply | None) -> SessionParts:
         resumed, market, progress, health = self.resumed, self.market, self.progress, self.health
@@ -169,7 +170,7 @@ class _Assembly:
             broker=broker, journal=journal, saved_state=saved, commands=commands, shutdown=shutdown, watchdog=watchdog,
             unattended=self._unattended(bridge, broker, shutdown),
             output=SessionOutput(partial(self._write_job, running), self.store, self.mirror), cerebro=cerebro, running=running,
-            first_ms=self.first_ms, step_market=self._market_step(bridge, models),
+            first_ms=self.first_ms, facts=self.facts, step_market=self._market_step(bridge, models),
         )  # fmt: skip
 
     # Models and forecasts
@@ -221,6 +222,8 @@ class _Assembly:
         bridge.on_idle = self.callbacks.idle
         bridge.on_merge_event = self.health.notify
         bridge.was_recorded, bridge.recorded, bridge.began = self.resumed.has_kept, self.resumed.kept, self.first_ms
+        if self.resumed.last is not None:
+            bridge.recorded_until = self.resumed.last + self.request.timeframe.seconds * 1000
         self.stack.callback(bridge.stop)
         return bridge
 
@@ -292,7 +295,9 @@ class _Assembly:
             warm = cut(frame, max(0, first - sources[symbol].warm_up - extra), len(frame))
             data = bridge.getdata(symbol, timeframe=unit, compression=compression, backfill_from=warm)
             source = sources[symbol] if self.market.forecasts else None
-            feeds.append(Feed(data=data, rules=self.market.rules[symbol], timeframe=self.request.timeframe, source=source))
+            facts = self.facts.get(symbol) if self.request.mode == "paper" else None  # with real orders the account is the venue's
+            rules = self.market.rules[symbol]
+            feeds.append(Feed(data=data, rules=rules, timeframe=self.request.timeframe, source=source, facts=facts))
         return feeds
 
     def _guard(self, saved: SavedState | None) -> TradingGuard | None:

@@ -6,14 +6,18 @@ import itertools
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, NamedTuple
 
 from forwardtrader.core.errors import ConfigError
 from forwardtrader.feeds.live.merge import ConfirmingVenue, MergeRule
 from forwardtrader.feeds.live.poll_wait import PollRule
+from forwardtrader.feeds.venues.exchange import CcxtVenue
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.monitoring.watchdog import BLOCKED
+from forwardtrader.live.output.perpetual_facts import SessionFacts
+from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.preflight.owner import ACCOUNT, owned
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.session.sandbox_process import PRACTICE, PracticeAddress, find_practice
@@ -153,3 +157,28 @@ def _traded(request: LiveRequest) -> tuple[str, tuple[str, ...], bool, object]:
 def account_lock(bridge: CCXTStore) -> AbstractContextManager[None]:
     """The lock of the account: one process each, whatever the session is called and wherever its folder is."""
     return owned(bridge.exchange, bridge._keys["apiKey"])
+
+
+def open_facts(
+    request: LiveRequest, market: SessionMarket, store: SessionStore, known: int | None, notify: Callable[..., None]
+) -> dict[str, SessionFacts]:
+    """Marks and funding of a session's perpetuals.
+
+    Args:
+        known: open time (ms UTC) of the newest bar that an earlier process recorded.
+        notify: sends an alert.
+    """
+    at, feeds = None if market.practice is None else market.practice.address, request.settings.feeds
+    name, url = (feeds.exchange, feeds.exchange_url) if at is None else (at.protocol, at.url)
+    since = int(market.first_live.timestamp() * 1000)
+    return {
+        symbol: SessionFacts(
+            symbol, request.timeframe, store.facts, CcxtVenue(name, base_url=url), since=since, known=known, hours=rules.funding_hours,
+            missing=partial(_told, notify, symbol),
+        )
+        for symbol, rules in market.rules.items() if rules.is_perpetual
+    }  # fmt: skip
+
+
+def _told(notify: Callable[..., None], symbol: str, reason: str) -> None:
+    notify("perpetual_facts_missing", symbol=symbol, reason=reason)

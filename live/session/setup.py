@@ -29,6 +29,7 @@ from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.preflight.funds import require_enough
 from forwardtrader.live.preflight.owner import ACCOUNT, account_of
+from forwardtrader.live.preflight.tradable import require_tradable
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.retraining.stock import WARM_UP
 from forwardtrader.live.session.candles import write_history
@@ -82,6 +83,7 @@ def open_market(request: LiveRequest, last_bar: int | None, clock: Clock, *, for
         AccountTooSmall: the starting cash of the settings does not pay for the smallest order.
         TradingError: the history is incomplete.
     """
+    require_tradable(request)
     plan = _read_plan(request, begun=last_bar is not None or _has_sent(request))
     forecasts = bool(plan.get(FORECASTS, True)) if plan else forecasts
     if request.sandbox:
@@ -108,7 +110,7 @@ def _practice_market(request: LiveRequest, plan: Plan | None, last_bar: int | No
         _require_cash(request, whole, first)
     frames = {symbol: history.candles for symbol, history in whole.items()}
     files = {symbol: _market_file(request, symbol, frame, first) for symbol, frame in frames.items()}
-    settings = _practice_settings(request, files, first, last_bar)
+    settings = _practice_settings(request, files, first, last_bar) | _spoken(plan)
     if request.mode == "live":
         venue = practice_account(request.folder, settings, is_needed=last_bar is not None or _has_sent(request))
     else:
@@ -214,9 +216,7 @@ def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: d
     rules = {symbol: market_rules(symbol, exchange) for symbol in request.symbols}
     one = next(iter(rules.values()))
     settings: Plan = {
-        "protocol": "bybit"
-        if exchange == "bybit" or one.is_perpetual
-        else "binance",  # the practice exchange has perpetuals at Bybit's only
+        "protocol": _protocol(exchange, is_perpetual=one.is_perpetual),
         "symbols": request.symbols,
         "market": [f"{symbol}={path}" for symbol, path in files.items()],
         "timeframe": str(request.timeframe),
@@ -239,6 +239,19 @@ def _practice_settings(request: LiveRequest, files: Mapping[str, Path], first: d
     if request.faults is not None:
         settings["faults"] = _faults(request.faults)
     return settings
+
+
+def _protocol(exchange: str, *, is_perpetual: bool) -> str:
+    """What the practice exchange speaks in place of a venue: the venue's own where it can."""
+    if exchange == "bybit" or (is_perpetual and not exchange.startswith("binance")):
+        return "bybit"
+    return "binance"
+
+
+def _spoken(plan: Plan | None) -> Plan:
+    """What the practice exchange of a session with real orders has spoken so far, whatever it would speak to one that begins now."""
+    known = (plan or {}).get(ACCOUNT)
+    return {"protocol": known["venue"]} if isinstance(known, Mapping) and known.get("venue") in ("binance", "bybit") else {}
 
 
 def _practice_rules(rules: MarketRules) -> Plan:

@@ -47,6 +47,7 @@ _BY_NAME: Final[dict[str, OrderOutcome]] = {
 # Texts that are more precise than the class; the first that occurs decides.
 _BY_TEXT: Final = (
     ("Duplicate order sent", OrderOutcome.ADOPT),
+    ("-4116", OrderOutcome.ADOPT),  # the same at Binance USD-M
     ("-2015", OrderOutcome.HALT),  # a revoked key comes back as DDoSProtection once an earlier call had succeeded
     ("-1015", OrderOutcome.BUSY),
     ("-1021", OrderOutcome.RESEND),

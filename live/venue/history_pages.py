@@ -7,16 +7,18 @@ from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
 from forwardtrader.live.venue.ccxt_client import CcxtClient, CcxtOrder, CcxtTrade
-from forwardtrader.live.venue.order_access import access_of
+from forwardtrader.live.venue.order_access import STOPS, access_of, successor_of
 from forwardtrader.live.venue.retry import VenueQueries
 from forwardtrader.live.venue.trade_pages import cursor_in
 
 _TRADES: Final = {"binance": 1000, "bybit": 100}  # the longest page that a venue gives; others choose
 _ORDERS: Final = {"binance": 1000, "bybit": 50}
 _MOST_PAGES: Final = 1000
+_ANY: Final[Mapping[str, object]] = {}
 _WINDOW_MS: Final = 7 * 86_400_000  # the longest time of which Bybit lists anything
 T = TypeVar("T", CcxtTrade, CcxtOrder)
 _Place: TypeAlias = tuple[int | None, Mapping[str, object]]  # time and parameters of a page
+Starts: TypeAlias = Callable[[str], Awaitable[Sequence[_Place]]]  # by the name of the parameter that goes on after an id
 Fetch: TypeAlias = Callable[[str, int | None, int | None, Mapping[str, object]], Awaitable[Sequence[T]]]
 
 
@@ -53,15 +55,16 @@ class HistoryPages:
 
     async def orders(self, symbol: str, since: int | None = None) -> list[CcxtOrder]:
         """Every order of a symbol that the venue still lists; arguments as of `trades`."""
-        return await self._orders(symbol, await self._starts(since, "orderId"))
+        return await self._orders(symbol, partial(self._starts, since))
 
     async def recent_orders(self, symbol: str, since: int | None) -> list[CcxtOrder]:
         """The orders of a symbol from a time (ms) on, or the newest page of them where it is None, and all that rest."""
-        return await self._orders(symbol, await self._recent(since))
+        return await self._orders(symbol, partial(self._recent, since))
 
-    async def _orders(self, symbol: str, starts: Sequence[_Place]) -> list[CcxtOrder]:
+    async def _orders(self, symbol: str, starts: Starts) -> list[CcxtOrder]:
         client, has = self._client, self._client.has
-        resting = await self._queries.ask(partial(access_of(client).resting, symbol))
+        access = access_of(client)
+        resting = await self._queries.ask(partial(access.resting, symbol))
         if self._family != "bybit" and has.get("fetchOrders"):
             fetch = client.fetch_orders
         elif has.get("fetchCanceledAndClosedOrders"):
@@ -70,10 +73,15 @@ class HistoryPages:
             fetch = client.fetch_closed_orders
         else:
             return list(resting)
-        closed = await self._all(fetch, symbol, starts, _ORDERS.get(self._family), "orderId")
+        closed = await self._all(fetch, symbol, await starts("orderId"), _ORDERS.get(self._family), "orderId")
+        if became := access.traits.successor:  # stops that have become other orders are listed as such
+            stops = await self._all(fetch, symbol, await starts("algoId"), _ORDERS.get(self._family), "algoId", STOPS)
+            closed += [stop for stop in stops if not successor_of(stop, became)]
         return list({str(order.get("id")): order for order in (*closed, *resting)}.values())
 
-    async def _all(self, fetch: Fetch[T], symbol: str, starts: Sequence[_Place], limit: int | None, from_id: str) -> list[T]:
+    async def _all(
+        self, fetch: Fetch[T], symbol: str, starts: Sequence[_Place], limit: int | None, from_id: str, kind: Mapping[str, object] = _ANY
+    ) -> list[T]:
         """Page by page until one brings nothing new."""
         found: dict[str, T] = {}
         for start in starts:
@@ -82,13 +90,13 @@ class HistoryPages:
                 if place is None:
                     break
                 at, where = place
-                page = await self._queries.ask(partial(fetch, symbol, at, limit, where))
+                page = await self._queries.ask(partial(fetch, symbol, at, limit, {**where, **kind}))
                 before = len(found)
                 found |= {str(each.get("id")): each for each in page}
                 place = self._next(place, page, from_id) if len(found) > before else None
         return list(found.values())
 
-    async def _recent(self, since: int | None) -> list[_Place]:
+    async def _recent(self, since: int | None, _from_id: str = "") -> list[_Place]:
         """As `_starts`, for what happened from a time on."""
         return [(since, {})] if self._family == "binance" else await self._starts(since, "")
 

@@ -17,6 +17,7 @@ Params: TypeAlias = Mapping[str, object]
 _CUT: Final = 50  # entries from which on a list that is searched may be one page of a longer one
 _FORM: Final = r"[A-Za-z0-9_-]{1,36}"
 _FULL: Final[Params] = {"limit": 50}  # Bybit's largest page of orders; twenty are its usual one
+STOPS: Final[Params] = {"trigger": True}  # how ccxt is asked for what is in a service for stops
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,33 @@ class ByQuery:
 
     async def __call__(self, client: CcxtClient, key: OrderKey) -> CcxtOrder | None:
         return await client.fetch_order(None, key.symbol, {self.name: key.client_id})
+
+
+@dataclass(frozen=True)
+class ByEitherQuery:
+    """The venue keeps stops in a service of their own; one that the market has reached is an order like others, under another id.
+
+    Attributes:
+        name: of the parameter that queries other orders.
+        became: key of the id of that order in the raw form of a stop; its value is empty as long as there is none.
+    """
+
+    name: str
+    became: str
+
+    async def __call__(self, client: CcxtClient, key: OrderKey) -> CcxtOrder | None:
+        if not key.is_stop:
+            return await client.fetch_order(None, key.symbol, {self.name: key.client_id})
+        stop = await client.fetch_order(None, key.symbol, {"clientOrderId": key.client_id, **STOPS})
+        number = successor_of(stop, self.became)
+        return {**await client.fetch_order(number, key.symbol, {}), "clientOrderId": key.client_id} if number else stop
+
+
+def successor_of(stop: CcxtOrder, became: str) -> str:
+    """The id of the order that a stop of such a service has become; "" for one that waits, or was taken back."""
+    info = stop.get("info")
+    number = str(info.get(became) or "") if isinstance(info, Mapping) else ""
+    return "" if number == "0" else number
 
 
 @dataclass(frozen=True)
@@ -138,6 +166,7 @@ class VenueTraits:
         has_directions: whether a stop is sent with the direction in which the market reaches it; ccxt would take it for one that only
             reduces a position otherwise.
         by_id: parameters of ccxt's query by the venue's own id.
+        successor: where stops are kept in a service of their own: key, in the raw form of one, of the id of the order that it has become.
         first_page, next_page: parameters of the list of open orders, and of its next page after one; None after the last.
     """
 
@@ -149,6 +178,7 @@ class VenueTraits:
     has_stops: bool = True
     has_directions: bool = False
     by_id: Params = field(default_factory=dict)
+    successor: str = ""
     first_page: Params = field(default_factory=dict)
     next_page: Callable[[Sequence[CcxtOrder]], Params | None] = _no_more
 
@@ -186,7 +216,8 @@ class OrderAccess:
         attempts = self.traits.cancel_kinds[0 if key.is_stop else -1 :]
         for params in attempts[:-1]:
             try:
-                return await self._cancel(key, params)
+                answer = await self._cancel(key, params)
+                return (await self.find(key) or answer) if self.traits.successor else answer  # which does not say what became of the stop
             except Exception as error:
                 if "OrderNotFound" not in names_of(error):
                     raise
@@ -194,7 +225,7 @@ class OrderAccess:
 
     async def resting(self, symbol: str) -> list[CcxtOrder]:
         """Every order that rests, stops included, page by page."""
-        found: list[CcxtOrder] = []
+        found: list[CcxtOrder] = list(await self.client.fetch_open_orders(symbol, None, None, STOPS)) if self.traits.successor else []
         following: Params | None = self.traits.first_page
         while following is not None:
             page = await self.client.fetch_open_orders(symbol, None, None, following)
@@ -249,10 +280,15 @@ _BYBIT: Final = VenueTraits(
     lookup=ByLists("orderLinkId", "fetch_canceled_and_closed_orders", "startTime"), cancel="orderLinkId", trades=trade_pages.BYBIT,
     by_id={"acknowledged": True}, first_page=_FULL, next_page=_bybit_orders,
 )  # fmt: skip
-# Linear perpetuals. Binance keeps stops on them in a list of their own, under ids of its own.
+_ACTUAL: Final = "actualOrderId"
+# Linear perpetuals. Binance keeps stops on them in its Algo Service.
 PERPETUALS: Final[dict[str, VenueTraits]] = {
-    **dict.fromkeys(("binance", "binanceusdm"), replace(_BINANCE, has_stops=False)), "bybit": replace(_BYBIT, has_directions=True),
-}  # fmt: skip
+    **dict.fromkeys(
+        ("binance", "binanceusdm"),
+        replace(_BINANCE, lookup=ByEitherQuery("origClientOrderId", _ACTUAL), successor=_ACTUAL, cancel_kinds=(STOPS, {})),
+    ),
+    "bybit": replace(_BYBIT, has_directions=True),
+}
 # Binance and Bybit are held by the practice exchange; the others follow ccxt's source and were never tried.
 VENUES: Final[dict[str, VenueTraits]] = {
     **dict.fromkeys(("binance", "binanceus"), _BINANCE),

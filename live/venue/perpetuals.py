@@ -18,6 +18,7 @@ from forwardtrader.live.venue.trade_pages import cursor_in
 
 LIQUIDATION: Final = "liquidation"
 DELEVERAGING: Final = "deleveraging"
+DELISTING: Final = "delisting"
 _PAGE: Final = 100
 _MOST_PAGES: Final = 200
 _WEEK_MS: Final = 7 * 86_400_000
@@ -97,11 +98,14 @@ def traits_of(client: CcxtClient) -> PerpetualTraits:
     Raises:
         ConfigError: perpetuals are not traded there.
     """
-    if client.id not in REHEARSED:
-        raise ConfigError(
-            f"perpetuals are not traded at {client.id} yet; take --exchange {' or '.join(sorted(REHEARSED))}, or a spot symbol"
-        )
+    require_traded(client.id)
     return VENUES[client.id]
+
+
+def require_traded(exchange: str) -> None:
+    """Raise ConfigError for a venue whose perpetuals are not traded."""
+    if exchange not in VENUES:
+        raise ConfigError(f"perpetuals are not traded at {exchange} yet; take --exchange {' or '.join(sorted(VENUES))}, or a spot symbol")
 
 
 def require_plain_contracts(rules: Iterable[MarketRules]) -> None:
@@ -112,6 +116,20 @@ def require_plain_contracts(rules: Iterable[MarketRules]) -> None:
                 f"a contract of {rule.symbol} is {rule.contract_size:f} {rule.base} at this venue, where only contracts of one unit are "
                 f"traded; take another --exchange"
             )
+
+
+async def widest_gap(client: CcxtClient, symbols: Sequence[str], last: Callable[[str], float | None]) -> tuple[str, float] | None:
+    """The symbol whose mark is farthest off its last price, and by which share of that; None where no mark is known.
+
+    Raises what ccxt raises.
+    """
+    listed = await client.fetch_funding_rates(symbols)  # with the marks, in one answer
+    gaps = []
+    for symbol in symbols:
+        mark, price = (listed.get(symbol) or {}).get("markPrice"), last(symbol)
+        if mark and price:
+            gaps.append((symbol, float(mark) / price - 1.0))
+    return max(gaps, key=lambda found: abs(found[1]), default=None)
 
 
 async def _bybit_holdings(client: CcxtClient, settle: str) -> Holdings:
@@ -160,10 +178,16 @@ async def _binance_forced(client: CcxtClient, symbol: str) -> list[tuple[str, Cc
             info: Any = order.get("info")
             trades = await client.fetch_my_trades(symbol, None, _PAGE, {"orderId": str(info["orderId"])})
             found += [(name, trade) for trade in trades]
+    for ended in await client.fetch_orders(symbol, None, None, {}):  # the newest; in no list of what the venue closed
+        if str(ended.get("clientOrderId") or "").startswith(_SETTLED):
+            trades = await client.fetch_my_trades(symbol, None, _PAGE, {"orderId": str(ended.get("id"))})
+            found += [(DELISTING, trade) for trade in trades]
     return found
 
 
-_BYBIT_KINDS: Final = {"BustTrade": LIQUIDATION, "AdlTrade": DELEVERAGING}
+_BYBIT_KINDS: Final = {"BustTrade": LIQUIDATION, "AdlTrade": DELEVERAGING, "Delivery": DELISTING}
+_SETTLED: Final = "settlement_autoclose"
+_BINANCE_KINDS: Final = {"autoclose-": LIQUIDATION, "adl_autoclose": DELEVERAGING, _SETTLED: DELISTING}
 
 
 def _bybit_kind(trade: CcxtTrade) -> str:
@@ -174,18 +198,16 @@ def _bybit_kind(trade: CcxtTrade) -> str:
 def _binance_kind(trade: CcxtTrade) -> str:
     info: Any = trade.get("info")
     name = str(info.get("c") or "") if isinstance(info, Mapping) else ""
-    if name.startswith("autoclose-"):
-        return LIQUIDATION
-    return DELEVERAGING if name.startswith("adl_autoclose") else ""
+    return next((kind for start, kind in _BINANCE_KINDS.items() if name.startswith(start)), "")
 
 
 def _bybit_made(order: CcxtOrder) -> bool:
     info: Any = order.get("info")
-    return isinstance(info, Mapping) and str(info.get("createType", "")).startswith(("CreateByLiq", "CreateByAdl"))
+    return isinstance(info, Mapping) and str(info.get("createType", "")).startswith(("CreateByLiq", "CreateByAdl", "CreateBySettle"))
 
 
 def _binance_made(order: CcxtOrder) -> bool:
-    return str(order.get("clientOrderId") or "").startswith(("autoclose-", "adl_autoclose"))
+    return str(order.get("clientOrderId") or "").startswith(tuple(_BINANCE_KINDS))
 
 
 def _bybit_page(page: Sequence[CcxtFunding] | Sequence[CcxtTrade], _number: int) -> Mapping[str, object] | None:
@@ -212,5 +234,5 @@ _BYBIT: Final = PerpetualTraits(
 _BINANCE: Final = PerpetualTraits(
     holdings=_binance_holdings, forced=_binance_forced, kind_of=_binance_kind, is_forced=_binance_made, received=1, next_page=_binance_page
 )
+# Those whose perpetuals the practice exchange has.
 VENUES: Final = {"binance": _BINANCE, "binanceusdm": _BINANCE, "bybit": _BYBIT}
-REHEARSED: Final = frozenset({"bybit"})  # those whose perpetuals the practice exchange has

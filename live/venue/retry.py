@@ -32,6 +32,7 @@ class VenueQueries:
 
     def __init__(self, client: CcxtClient, first_wait_s: float) -> None:
         self._client = client
+        self._known: dict[str, MarketRules] = {}
         self._cooldown = Cooldown()
         self._retry = Retry(backoff=Backoff(first_s=first_wait_s, attempts=_ATTEMPTS), on_retry=_log_retry)
 
@@ -72,8 +73,14 @@ class VenueQueries:
 
     def rules(self, symbols: Iterable[str]) -> tuple[MarketRules, ...]:
         """What the venue accepts, by the markets that were loaded last."""
+        return tuple(self._rules_of(symbol) for symbol in symbols)
+
+    def _rules_of(self, symbol: str) -> MarketRules:
+        """Those of a symbol that the venue lists no more are the last ones."""
         client, ticks = self._client, self._client.precisionMode == _TICK_SIZE
-        return tuple(rules_of(client.markets[symbol], client.id, ticks=ticks) for symbol in symbols)
+        if symbol in client.markets or symbol not in self._known:
+            self._known[symbol] = rules_of(client.markets[symbol], client.id, ticks=ticks)
+        return self._known[symbol]
 
     async def _attempt(self, request: Callable[[], Awaitable[T]]) -> T:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -26,8 +27,13 @@ def number(value: Decimal | None) -> str:
 
 
 def ident(symbol: str) -> str:
-    """`BTC/USDT` as `BTCUSDT`."""
-    return symbol.replace("/", "")
+    """`BTC/USDT` as `BTCUSDT`; a perpetual has the name of its pair."""
+    return symbol.partition(":")[0].replace("/", "")
+
+
+def idents(symbols: Iterable[str], *, perpetual: bool = False) -> dict[str, str]:
+    """The spot symbols, or the perpetuals, by the venue's name."""
+    return {ident(symbol): symbol for symbol in symbols if (":" in symbol) is perpetual}
 
 
 def order_status(order: ExchangeOrder) -> str:

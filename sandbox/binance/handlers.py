@@ -29,12 +29,14 @@ PLACE: Final = "place"
 class BinanceHandlers:
     """Handlers of authenticated requests. Every method raises ApiError as the venue would."""
 
+    is_perpetual = False
+
     def __init__(self, venue: SandboxVenue, board: Switchboard, reads: AccountReads, limits: Callable[[], list[dict[str, object]]]) -> None:
         self.venue = venue
         self._board = board
         self._reads = reads
         self._limits = limits
-        self._symbols = {form.ident(symbol): symbol for symbol in venue.exchange.listings}
+        self.symbols = form.idents(venue.exchange.listings, perpetual=self.is_perpetual)
 
     # Public
 
@@ -48,7 +50,7 @@ class BinanceHandlers:
         listings = self.venue.exchange.listings
         wanted = params.text("symbol")
         params.ignore("symbols", "permissions", "showPermissionSets", "symbolStatus")
-        chosen = [self.symbol(wanted)] if wanted else list(listings)
+        chosen = [self.symbol(wanted)] if wanted else list(self.symbols.values())
         return {
             "timezone": "UTC",
             "serverTime": self.venue.wall_ms(),
@@ -146,8 +148,8 @@ class BinanceHandlers:
     def open_orders(self, params: Params) -> Any:
         wanted = params.text("symbol")
         symbol = self.symbol(wanted) if wanted else None
-        orders = self._reads.open_orders()
-        return [form.order_queried(o) for o in orders if symbol is None or o.request.symbol == symbol]
+        wanted_symbols = [symbol] if symbol else list(self.symbols.values())
+        return [form.order_queried(o) for o in self._reads.open_orders() if o.request.symbol in wanted_symbols]
 
     def all_orders(self, params: Params) -> Any:
         symbol = self.symbol(params.needed("symbol"))
@@ -205,9 +207,9 @@ class BinanceHandlers:
         return best(listing, self.venue.settings.book)
 
     def symbol(self, name: str) -> str:
-        if name not in self._symbols:
+        if name not in self.symbols:
             raise ApiError(-1121, "Invalid symbol.")
-        return self._symbols[name]
+        return self.symbols[name]
 
     def _listing(self, params: Params) -> Listing:
         return self.venue.exchange.listings[self.symbol(params.needed("symbol"))]
@@ -215,7 +217,7 @@ class BinanceHandlers:
     def _for_one_or_all(self, params: Params, describe: Callable[[str], form.Payload]) -> Any:
         name = params.text("symbol")
         params.ignore("symbols", "type", "symbolStatus")
-        return describe(self.symbol(name)) if name else [describe(symbol) for symbol in self._symbols.values()]
+        return describe(self.symbol(name)) if name else [describe(symbol) for symbol in self.symbols.values()]
 
     def _order(self, params: Params, doing: str) -> ExchangeOrder:
         symbol = self.symbol(params.needed("symbol"))
@@ -235,12 +237,13 @@ class BinanceHandlers:
 
 @dataclass(frozen=True, slots=True)
 class BinanceAction:
-    """A request type: its handler, rate limit weight, kind as faults name it, and whether it must be signed."""
+    """A request type: its handler, rate limit weight, kind as faults name it, and what authenticates it."""
 
     answer: Callable[[Params], Any]
     weight: int
     kind: str = "public"
     signed: bool = False
+    keyed: bool = False  # needs the key without a signature
 
     @property
     def is_order(self) -> bool:

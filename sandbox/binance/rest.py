@@ -11,7 +11,6 @@ import orjson
 from forwardtrader.core.log import event, logger
 from forwardtrader.sandbox.binance import auth, errors
 from forwardtrader.sandbox.binance.errors import ApiError
-from forwardtrader.sandbox.binance.format import ident
 from forwardtrader.sandbox.binance.handlers import BinanceAction
 from forwardtrader.sandbox.binance.limits import Limits
 from forwardtrader.sandbox.binance.params import Params
@@ -28,14 +27,15 @@ class BinanceRestApi:
     """Authenticates a request, counts its weight, and calls its handler."""
 
     def __init__(
-        self, venue: SandboxVenue, actions: Mapping[tuple[str, str], BinanceAction], limits: Limits, log: RequestLog, faults: RequestFaults
-    ) -> None:
+        self, venue: SandboxVenue, actions: Mapping[tuple[str, str], BinanceAction], limits: Limits, log: RequestLog, faults: RequestFaults,
+        *, symbols: Mapping[str, str],
+    ) -> None:  # fmt: skip
         self._venue = venue
         self._faults = faults
         self._actions = actions
         self._limits = limits
         self._log = log
-        self._symbols = {ident(symbol): symbol for symbol in venue.exchange.listings}
+        self._symbols = symbols
 
     def delay_s(self, name: str, request: HttpRequest) -> float:
         """Seconds that the request is under way."""
@@ -89,10 +89,11 @@ class BinanceRestApi:
     def _answer(self, request: HttpRequest, action: BinanceAction, sent: dict[str, str], payload: str) -> Any:
         now = self._venue.wall_ms()
         self._limits.spend(action.weight, now)
-        if action.signed:
+        if action.signed or action.keyed:
             secret = auth.check_key(request.header("X-MBX-APIKEY"), self._venue)
-            auth.check_signature(payload, sent.get("signature"), secret)
-            auth.check_time(sent, now)
+            if action.signed:
+                auth.check_signature(payload, sent.get("signature"), secret)
+                auth.check_time(sent, now)
         injected = self._faults.before(action.kind, self._symbol(sent))
         if injected is not None:
             raise errors.injected(injected.what, injected.seconds, now)

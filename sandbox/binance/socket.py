@@ -49,7 +49,7 @@ class BinanceMarketStreams:
         self._by_stream: dict[str, list[MarketSocket]] = {}
         self._kinds: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, kind of stream: number of subscribers
         self._intervals: dict[str, dict[str, int]] = defaultdict(dict)  # symbol, interval: number of subscribers
-        self._symbols = {form.ident(s).lower(): s for s in handlers.venue.exchange.listings}
+        self._symbols = {name.lower(): symbol for name, symbol in handlers.symbols.items()}
         handlers.venue.exchange.subscribe(self.on_event)
 
     def connect(self, sink: MessageSink, path: str, query: Mapping[str, str]) -> Conversation:
@@ -89,6 +89,8 @@ class BinanceMarketStreams:
 
     def _send_candle(self, fact: CandleChanged) -> None:
         name = form.ident(fact.symbol).lower()
+        if self._symbols.get(name) != fact.symbol:
+            return
         candles = self._handlers.venue.exchange.listings[fact.symbol].candles
         for interval in self._intervals.get(name, ()):
             length = market.INTERVALS[interval]
@@ -109,7 +111,7 @@ class BinanceMarketStreams:
     def _send_print(self, fact: Printed) -> None:
         name = form.ident(fact.symbol).lower()
         wanted_streams = self._kinds.get(name)
-        if not wanted_streams:
+        if not wanted_streams or self._symbols.get(name) != fact.symbol:
             return
         at = fact.at
         traded = {"s": name.upper(), "p": form.number(fact.price), "q": form.number(fact.size), "T": at, "m": fact.buyer_made}

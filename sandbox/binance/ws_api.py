@@ -64,7 +64,7 @@ class BinanceWebSocketApi:
         self._log = log
         self._faults = faults
         self._reports = reports
-        self._symbols = {form.ident(symbol): symbol for symbol in venue.exchange.listings}
+        self._symbols = form.idents(venue.exchange.listings)
         venue.exchange.subscribe(self.on_event)
 
     def connect(self, sink: MessageSink, path: str, query: Mapping[str, str]) -> Conversation:
@@ -180,7 +180,7 @@ class BinanceWebSocketApi:
 def user_event(venue: SandboxVenue, fact: EngineEvent) -> form.Payload | None:
     """The user data event for an engine event, or None if it does not concern the account."""
     if isinstance(fact, OrderChanged):
-        return form.execution_report(fact)
+        return None if ":" in fact.order.request.symbol else form.execution_report(fact)
     if isinstance(fact, BalancesChanged):
         return form.account_position(venue.exchange.accounts[fact.account], fact.assets, fact.at)
     if isinstance(fact, BalanceMoved):

@@ -19,8 +19,14 @@ INTERVALS: Final = {
 Payload = dict[str, Any]
 CREATED_BY: Final = {
     Origin.CLIENT: "CreateByUser", Origin.LIQUIDATION: "CreateByLiq", Origin.DELEVERAGING: "CreateByAdl_PassThrough",
+    Origin.DELISTING: "CreateBySettle",
 }  # fmt: skip
-EXECUTED_AS: Final = {Origin.CLIENT: "Trade", Origin.LIQUIDATION: "BustTrade", Origin.DELEVERAGING: "AdlTrade"}
+EXECUTED_AS: Final = {
+    Origin.CLIENT: "Trade",
+    Origin.LIQUIDATION: "BustTrade",
+    Origin.DELEVERAGING: "AdlTrade",
+    Origin.DELISTING: "Delivery",
+}
 
 
 def number(value: Decimal | None) -> str:
@@ -76,8 +82,8 @@ def order(made: ExchangeOrder) -> Payload:
         "side": request.side.capitalize(),
         "positionIdx": 0,
         "orderStatus": order_status(made),
-        "cancelType": "CancelByUser" if made.status is Status.CANCELED else "UNKNOWN",
-        "rejectReason": "EC_NoError",
+        "cancelType": "CancelByUser" if made.status is Status.CANCELED and not made.turned_away else "UNKNOWN",
+        "rejectReason": "EC_PostOnlyWillTakeLiquidity" if made.turned_away else "EC_NoError",
         "timeInForce": tif,
         "isLeverage": "0",
         "orderType": kind,

@@ -18,7 +18,7 @@ from forwardtrader.sandbox.faults.request_faults import STATUS, RequestFaults
 from forwardtrader.sandbox.orders.account import ClientAccount
 from forwardtrader.sandbox.orders.book import best, side_levels
 from forwardtrader.sandbox.orders.listing import last_day
-from forwardtrader.sandbox.orders.order import ZERO, ExchangeOrder
+from forwardtrader.sandbox.orders.order import ZERO, ExchangeOrder, NewOrder
 from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
 from forwardtrader.sandbox.venue import ACCOUNT, SandboxVenue
 
@@ -68,6 +68,18 @@ class BybitHandlers:
         chosen = chosen[:limit] if start is not None and end is None else chosen[-limit:]
         return {"symbol": form.ident(symbol), "category": form.category(symbol), "list": [form.kline_row(c) for c in reversed(chosen)]}
 
+    def mark_kline(self, params: BybitParams) -> Any:
+        """Newest first, as `kline`: of contracts, and of bars that are over."""
+        symbol = self.symbol(params)
+        if form.category(symbol) == "spot":
+            raise bad("category invalid")
+        start, end = integer(params, "start"), integer(params, "end")
+        limit = min(integer(params, "limit") or 200, 1000)
+        candles = self.venue.marks.past(self._exchange.listings[symbol], self.interval_ms(text(params, "interval")))
+        chosen = [c for c in candles if (start is None or c.start >= start) and (end is None or c.start <= end)]
+        chosen = chosen[:limit] if start is not None and end is None else chosen[-limit:]
+        return {"symbol": form.ident(symbol), "category": "linear", "list": [form.kline_row(c)[:5] for c in reversed(chosen)]}
+
     def tickers(self, params: BybitParams) -> Any:
         category = text(params, "category")
         wanted = params.get("symbol")
@@ -110,8 +122,17 @@ class BybitHandlers:
             raise DENIED
         symbol = self.symbol(params)
         request = read_order(params, symbol, self._exchange.listings[symbol].last, self.venue.host.token(16))
-        made = self._engine(symbol, lambda: self._exchange.place(ACCOUNT, request))
+        made = self._engine(symbol, lambda: self._placed(request))
         return {"orderId": str(made.id), "orderLinkId": str(params.get("orderLinkId") or "")}
+
+    def _placed(self, request: NewOrder) -> ExchangeOrder:
+        """A post-only order of a contract that would take is accepted, and cancelled at once."""
+        try:
+            return self._exchange.place(ACCOUNT, request)
+        except OrderRefused as refusal:
+            if refusal.reason is not RefusalReason.WOULD_TAKE or form.category(request.symbol) == "spot":
+                raise
+            return self._exchange.turn_away(ACCOUNT, request)
 
     def cancel(self, params: BybitParams) -> Any:
         """At spot only orders of the kind that `orderFilter` names: a stop that was not triggered is no `Order`."""
@@ -280,6 +301,7 @@ def bybit_actions(handlers: BybitHandlers) -> dict[tuple[str, str], BybitAction]
     }  # fmt: skip
     return {("GET", path): BybitAction(answer, signed=False) for path, answer in public.items()} | {
         ("GET", "market/kline"): BybitAction(handlers.kline, "klines", signed=False),
+        ("GET", "market/mark-price-kline"): BybitAction(handlers.mark_kline, "klines", signed=False),
         ("GET", "system/status"): BybitAction(handlers.system_status, STATUS, signed=False),
         ("GET", "user/query-api"): BybitAction(handlers.query_api, "account"),
         ("GET", "account/info"): BybitAction(handlers.account_info, "account"),

@@ -77,6 +77,13 @@ class Exchange:
             self.events.publish_balances(order)
         return order
 
+    def turn_away(self, account: str, request: NewOrder) -> ExchangeOrder:
+        """Accept a post-only order that would take, and cancel it at once, as some venues do in place of a refusal."""
+        order = self.order_index.add(account, request, self.now())
+        order.turned_away = True
+        self._finish(order, Status.CANCELED, ExecutionType.CANCELED)
+        return order
+
     def cancel(self, order: ExchangeOrder, cancel_id: str = "") -> ExchangeOrder:
         """Cancel an open order.
 

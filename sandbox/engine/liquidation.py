@@ -49,6 +49,17 @@ class Liquidation:
         closed = min(abs(held), size or abs(held))
         self._exchange.force(account.name, symbol, side, closed, self._exchange.listings[symbol].mark, Origin.DELEVERAGING)
 
+    def delist(self, symbol: str) -> None:
+        """End a symbol: its orders are cancelled, every position closed at the mark, and it is not traded any more."""
+        listing = self._exchange.listings[symbol]
+        for account in self._exchange.accounts.values():
+            self._exchange.cancel_all(account.name, [symbol])
+            held = account.position(symbol).size
+            if held:
+                side = Side.SELL if held > 0 else Side.BUY
+                self._exchange.force(account.name, symbol, side, abs(held), listing.mark, Origin.DELISTING)
+        listing.halted = True
+
     def _look(self, account: ClientAccount, marks: Mapping[str, Decimal]) -> None:
         listings = [self._exchange.listings[symbol] for symbol, position in account.positions.items() if position.size]
         for currency in sorted({listing.rules.settle for listing in listings}):

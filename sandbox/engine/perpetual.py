@@ -26,17 +26,21 @@ class Perpetual:
     liquidation_fee: Decimal = ZERO
 
     def hold(self, account: ClientAccount, order: ExchangeOrder, rules: MarketRules, price: Decimal) -> tuple[str, Decimal]:
-        """The margin and the fee of the part that opens; what the account lacks where the limit is worse than the mark is in it."""
+        """The margin and the fee of the part that opens, less the margin that the part that closes sets free.
+
+        What the account lacks where the limit is worse than the mark is in it.
+        """
         if account.mode.hedged:
             raise OrderRefused(RefusalReason.POSITION_MODE)
         at = order.request.limit_price or order.request.stop_price or price
         position = account.position(rules.symbol)
-        _, opening = split(position, order.request.side, order.remaining)
+        closing, opening = split(position, order.request.side, order.remaining)
         if order.request.reduce_only or not opening:
             return rules.settle, ZERO
         signed = order.remaining if order.request.side is Side.BUY else -order.remaining
         self.margin.check_leverage(account, rules.symbol, position.size + signed)
-        return rules.settle, rounded(opening * self._share(account, order, rules, at))
+        needed = opening * self._share(account, order, rules, at) - self._freed(account, rules, closing)
+        return rules.settle, rounded(max(needed, ZERO))
 
     def settle(
         self, account: ClientAccount, order: ExchangeOrder, rules: MarketRules, price: Decimal, size: Decimal, maker: bool
@@ -56,6 +60,7 @@ class Perpetual:
         if order.request.reduce_only or not opening:
             return closing
         free = account.available(rules.settle) + (order.locked if order.lock_asset == rules.settle else ZERO)
+        free += self._freed(account, rules, closing)
         return closing + min(opening, floored(max(free, ZERO) / self._share(account, order, rules, price), rules.step))
 
     def _share(self, account: ClientAccount, order: ExchangeOrder, rules: MarketRules, price: Decimal) -> Decimal:
@@ -63,6 +68,10 @@ class Perpetual:
         mark = self.margin.listings[rules.symbol].mark
         loss = price - mark if order.request.side is Side.BUY else mark - price
         return mark / self.margin.leverage(account, rules.symbol) + price * self.fees.taker + max(loss, ZERO)
+
+    def _freed(self, account: ClientAccount, rules: MarketRules, closing: Decimal) -> Decimal:
+        """The margin of a part of the position that is closed."""
+        return closing * self.margin.listings[rules.symbol].mark / self.margin.leverage(account, rules.symbol)
 
     def _fee_rate(self, order: ExchangeOrder, maker: bool) -> Decimal:
         return self.liquidation_fee if order.request.origin is Origin.LIQUIDATION else self.fees.rate(maker)

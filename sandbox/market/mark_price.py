@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from forwardtrader.sandbox.orders.candle import Candle
+from forwardtrader.sandbox.orders.candle import Candle, interval_start, joined
 from forwardtrader.sandbox.orders.listing import Listing
 
 
@@ -41,5 +41,18 @@ class MarkPrices:
                 highs[listing.rules.symbol] = bar.high if bar else listing.based(listing.bar.high)
         return lows, highs
 
+    def past(self, listing: Listing, length: int) -> list[Candle]:
+        """The mark's candles of `length` milliseconds, oldest first, made of bars that are over."""
+        series, found = self._series.get(listing.rules.symbol, {}), dict[int, list[Candle]]()
+        for bar in listing.candles.closed:
+            found.setdefault(interval_start(bar.start, length), []).append(series.get(bar.start) or _based(listing, bar))
+        return [joined(bars, start) for start, bars in found.items()]
+
     def _bar(self, listing: Listing) -> Candle | None:
         return self._series.get(listing.rules.symbol, {}).get(listing.bar.start) if listing.bar else None
+
+
+def _based(listing: Listing, bar: Candle) -> Candle:
+    """The mark over a bar of which there is no series."""
+    low, high = listing.based(bar.low), listing.based(bar.high)
+    return Candle(bar.start, listing.based(bar.open), high, low, listing.based(bar.close), Decimal(0))

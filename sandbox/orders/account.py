@@ -75,9 +75,9 @@ class ClientAccount:
         """Lock `amount`.
 
         Raises:
-            OrderRefused: less than that is free.
+            OrderRefused: less than that is free; nothing is always free, also where positions have lost more than their margin.
         """
-        if self.available(asset) < amount:
+        if amount and self.available(asset) < amount:
             raise OrderRefused(RefusalReason.INSUFFICIENT_BALANCE)
         self.free[asset] = self.free.get(asset, ZERO) - amount
         self.locked[asset] = self.locked.get(asset, ZERO) + amount

@@ -33,6 +33,7 @@ class Origin(StrEnum):
     CLIENT = ""
     LIQUIDATION = "liquidation"
     DELEVERAGING = "deleveraging"
+    DELISTING = "delisting"
 
 
 class TimeInForce(StrEnum):
@@ -89,6 +90,7 @@ class ExchangeOrder:
     rests_until: int = -1  # bar mode: a leg sits out the bar (of this open time) in which its working order filled
     cancel_id: str = ""
     list_id: int | None = None
+    turned_away: bool = False  # post-only, accepted, and cancelled at once since it would have taken
     trades: list[Trade] = field(default_factory=list)
 
     @property

@@ -62,7 +62,7 @@ def _require_positions(venue: Any, journal: Journal, run: Any, ours: set[str], t
         sign = 1 if trade["side"] == Side.BUY else -1
         size, worth, fee = (Decimal(trade[n]) if n != "worth" else Decimal(trade["size"]) * Decimal(trade["price"])
                             for n in ("size", "worth", "fee"))  # fmt: skip
-        base, quote = trade["symbol"].split("/")
+        base, quote = trade["symbol"].partition(":")[0].split("/")
         cash -= sign * worth + (fee if trade["fee_asset"] == quote else 0)
         coins[trade["symbol"]] += sign * size - (fee if trade["fee_asset"] == base else 0)
     assert run.broker.getcash() == pytest.approx(float(cash), abs=1e-6)

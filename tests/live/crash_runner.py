@@ -1,6 +1,6 @@
 """`python -m tests.live.crash_runner SPEC`: a Backtrader run that dies at a named point of an order's life, as if by a power cut.
 
-SPEC is JSON: `venue` (url, ws_url, api_key, api_secret), `journal` (path), `bars`, `point`, `count` (die at the count-th time).
+SPEC is JSON: `venue` (what `said_of` names), `journal` (path), `bars`, `point`, `count` (die at the count-th time).
 """
 
 from __future__ import annotations
@@ -122,10 +122,16 @@ class Place:
     def __init__(self, said: dict[str, Any]) -> None:
         from forwardtrader.sandbox.process import SandboxHandle
 
-        handle = SandboxHandle(None, {**said, "protocol": "binance", "symbols": ["BTC/USDT"], "seed": 0})
+        handle = SandboxHandle(None, {**said, "seed": 0})
         self.__dict__.update(vars(handle))
         self.state, self.advance, self.control = handle.state, handle.advance, handle.control
         self.market_time = handle.market_time
+
+
+def said_of(venue: Any) -> dict[str, Any]:
+    """What another process needs of a practice exchange."""
+    names = ("protocol", "symbols", "url", "ws_url", "api_key", "api_secret", "admin_url", "admin_token")
+    return {name: getattr(venue, name) for name in names}
 
 
 def main() -> None:
@@ -133,7 +139,8 @@ def main() -> None:
     venue: Any = Place(spec["venue"])
     fuse = DyingJournal.fuse = Fuse(spec["point"], spec["count"])
     lay(fuse)
-    play(venue, store_on(venue, DyingJournal(Path(spec["journal"])), run="one"), Trader, spec["bars"])
+    store = store_on(venue, DyingJournal(Path(spec["journal"])), run="one")
+    play(venue, store, Trader, spec["bars"], symbols=tuple(venue.symbols))
     sys.exit(7)  # it should have died
 
 

@@ -43,7 +43,7 @@ def reach(venue: Any, s: Any, price: float) -> None:
     """Move the market, and wait until the feed has the price."""
     venue.control("price", price=price)
     until = time.monotonic() + PATIENCE_S
-    while abs(s.broker.store.prices.get("BTC/USDT", 0) / price - 1) > 0.001 and time.monotonic() < until:
+    while abs(s.broker.store.prices.get(s.data._name, 0) / price - 1) > 0.001 and time.monotonic() < until:
         time.sleep(0.01)
 
 
@@ -100,7 +100,8 @@ def main() -> None:
     fuse = FamilyJournal.fuse = Fuse(spec["point"], spec["count"])
     lay(fuse)
     store = store_on(venue, FamilyJournal(Path(spec["journal"])), run="one")
-    play(venue, store, Family, spec["bars"], family=spec["family"], exchange=venue, rises=spec["rises"])
+    params = {"family": spec["family"], "exchange": venue, "rises": spec["rises"]}
+    play(venue, store, Family, spec["bars"], symbols=tuple(venue.symbols), **params)
     sys.exit(7)  # it should have died
 
 

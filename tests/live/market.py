@@ -61,11 +61,16 @@ def practice(**settings: Any) -> Iterator[SandboxHandle]:
         yield venue
 
 
-def store_on(venue: SandboxHandle, journal: Journal | Path | None = None, kind: type[CCXTStore] = CCXTStore, **more: Any) -> CCXTStore:
+def store_on(
+    venue: SandboxHandle, journal: Journal | Path | None = None, kind: type[CCXTStore] = CCXTStore, *, exchange: str = "", **more: Any
+) -> CCXTStore:
+    """A store on a practice exchange; `exchange` is the ccxt class, by default that of its protocol's name."""
     if isinstance(journal, Path):
         journal = Journal(journal)
     options = {"clock": MarketTime(venue), "poll": EAGER, "query_timeouts": HASTY, "journal": journal, **more}
-    return kind(venue.protocol, api_key=venue.api_key, api_secret=venue.api_secret, base_url=venue.url, ws_url=venue.ws_url, **options)
+    return kind(
+        exchange or venue.protocol, api_key=venue.api_key, api_secret=venue.api_secret, base_url=venue.url, ws_url=venue.ws_url, **options
+    )
 
 
 def play(venue: SandboxHandle, store: CCXTStore, strategy: Any, bars: int, *, symbols: tuple[str, ...] = ("BTC/USDT",), trade: bool = True,

@@ -14,13 +14,14 @@ import pytest
 from forwardtrader.live.execution.journal import Journal
 from tests import PATIENCE_S, ROOT
 from tests.live.books import require_agreement
-from tests.live.crash_runner import POINTS, UNSENT, Trader
+from tests.live.crash_runner import POINTS, UNSENT, Trader, said_of
 from tests.live.market import play, practice, store_on
+
+PERPETUALS: dict[str, Any] = {"symbols": ["BTC/USDT:USDT"], "funding_bps": 0}
 
 
 def die(venue: Any, journal: Path, point: str, count: int) -> int:
-    names = ("url", "ws_url", "api_key", "api_secret", "admin_url", "admin_token")
-    spec = {"venue": {name: getattr(venue, name) for name in names}, "journal": str(journal), "bars": 40, "point": point, "count": count}
+    spec = {"venue": said_of(venue), "journal": str(journal), "bars": 40, "point": point, "count": count}
     words = [sys.executable, "-m", "tests.live.crash_runner", json.dumps(spec)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode in (-signal.SIGKILL, 7), done.stderr
@@ -37,7 +38,7 @@ def survived(tmp_path: Path, point: str, counts: tuple[int, ...], **settings: An
             if point in UNSENT and count == 1:
                 assert len(venue.orders()) == sent, "an order left before its intent was durable"
         journal = Journal(path)
-        run = play(venue, store_on(venue, journal, run="one"), Trader, 9)
+        run = play(venue, store_on(venue, journal, run="one"), Trader, 9, symbols=tuple(venue.symbols))
         require_agreement(venue, journal, run, prefix="one-")
         return len(journal.intents())
 
@@ -46,6 +47,20 @@ def survived(tmp_path: Path, point: str, counts: tuple[int, ...], **settings: An
 def test_a_process_that_dies_around_its_first_order_finds_it_again(tmp_path: Path, point: str) -> None:
     counts = (1,)
     assert survived(tmp_path, point, counts) > len(counts)
+
+
+@pytest.mark.parametrize("protocol", ["binance", "bybit"])
+def test_a_process_that_trades_a_perpetual_and_dies_finds_its_order_again(tmp_path: Path, protocol: str) -> None:
+    counts = (1,)
+    assert survived(tmp_path, "after it is claimed for sending", counts, **PERPETUALS, protocol=protocol) > len(counts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["binance", "bybit"])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_process_that_trades_a_perpetual_and_dies_again_and_again_finds_everything(tmp_path: Path, point: str, protocol: str) -> None:
+    counts = (1, 2, 1, 3)
+    assert survived(tmp_path, point, counts, **PERPETUALS, protocol=protocol) > len(counts)
 
 
 @pytest.mark.slow

@@ -14,16 +14,17 @@ import pytest
 from forwardtrader.live.execution.journal import Journal
 from tests import PATIENCE_S, ROOT
 from tests.live.books import require_agreement
+from tests.live.crash_runner import said_of
 from tests.live.family_runner import reach
 from tests.live.market import Script, play, practice, store_on
 
 DUST = 1e-4
+NOTHING_ELSE: dict[str, Any] = {}
 
 
 def die(venue: Any, journal: Path, family: str, point: str, count: int, rises: int | None = None) -> None:
-    names = ("url", "ws_url", "api_key", "api_secret", "admin_url", "admin_token")
     spec = {
-        "venue": {name: getattr(venue, name) for name in names}, "journal": str(journal), "bars": 9, "family": family, "point": point,
+        "venue": said_of(venue), "journal": str(journal), "bars": 9, "family": family, "point": point,
         "count": count, "rises": rises,
     }  # fmt: skip
     words = [sys.executable, "-m", "tests.live.family_runner", json.dumps(spec)]
@@ -51,7 +52,7 @@ class Heir(Script):
 
 def carry_on(venue: Any, path: Path, share: float, **params: Any) -> tuple[Heir, Journal]:
     journal = Journal(path)
-    heir = play(venue, store_on(venue, journal, run="one"), Heir, 9, exchange=venue, share=share, **params)
+    heir = play(venue, store_on(venue, journal, run="one"), Heir, 9, symbols=tuple(venue.symbols), exchange=venue, share=share, **params)
     require_agreement(venue, journal, heir, prefix="one")
     assert journal.held_intents() == []
     return heir, journal
@@ -85,9 +86,16 @@ LIVES = [
 QUICK = [LIVES[2], LIVES[10], LIVES[16]]
 
 
-def survive(tmp_path: Path, family: str, point: str, count: int, rises: int | None, share: float) -> None:
+PERPETUALS = {"symbols": ["BTC/USDT:USDT"], "funding_bps": 0}
+# Both exits of a bracket rest there, so none makes room for the other.
+ON_PERPETUALS = [life for life in LIVES if life[0] != "pair" and life[1] != "after room is made"]
+
+
+def survive(
+    tmp_path: Path, family: str, point: str, count: int, rises: int | None, share: float, settings: dict[str, Any] = NOTHING_ELSE
+) -> None:
     path = tmp_path / "journal.db"
-    with practice(history=60, fee_asset="quote") as venue:
+    with practice(history=60, fee_asset="quote", **settings) as venue:
         die(venue, path, family, point, count, rises)
         if family == "resting bracket":  # executed while the process is down
             venue.control("fill", order_id=venue.state()["open_orders"][0]["id"])
@@ -97,7 +105,7 @@ def survive(tmp_path: Path, family: str, point: str, count: int, rises: int | No
         if heir.held > DUST:
             kinds = sorted(name for name, sells, _ in heir.inherited if sells)
             assert kinds == ["Limit", "Stop"], "one of the two is missing"
-            assert len(heir.resting) == 1
+            assert len(heir.resting) == (2 if settings else 1)  # stops and limits of a perpetual only reduce, and lock nothing
         assert abs(heir.position.size) < DUST, "the position was left behind"
         assert executed_sells(journal) <= 1
         assert venue.state()["open_orders"] == []
@@ -117,3 +125,22 @@ def test_a_family_is_whole_wherever_its_process_died_and_whichever_price_comes(
     tmp_path: Path, family: str, point: str, count: int, rises: int | None, share: float
 ) -> None:
     survive(tmp_path, family, point, count, rises, share)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "family", "point", "count", "rises"), [("binance", *LIVES[10]), ("bybit", *LIVES[11])], ids=["binance", "bybit"]
+)
+def test_a_family_on_a_perpetual_is_whole_after_the_next_start(
+    tmp_path: Path, protocol: str, family: str, point: str, count: int, rises: int | None
+) -> None:
+    survive(tmp_path, family, point, count, rises, 0.8, {**PERPETUALS, "protocol": protocol})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.8, 1.3])
+@pytest.mark.parametrize("protocol", ["binance", "bybit"])
+@pytest.mark.parametrize(("family", "point", "count", "rises"), ON_PERPETUALS)
+def test_a_family_on_a_perpetual_is_whole_wherever_its_process_died(
+    tmp_path: Path, family: str, point: str, count: int, rises: int | None, share: float, protocol: str
+) -> None:
+    survive(tmp_path, family, point, count, rises, share, {**PERPETUALS, "protocol": protocol})

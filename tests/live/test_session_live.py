@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from forwardtrader.core.types import Forecast
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.parity.command import compare
+from forwardtrader.live.parity.record import read_session
+from forwardtrader.live.parity.replay import replay
 from forwardtrader.live.request import read_request
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.session import LiveSession
@@ -37,6 +40,28 @@ def test_a_session_with_real_orders_fills_as_its_replay_does(tmp_path: Path) -> 
     assert parity.compared["fills"] > 5
     with sqlite3.connect(tmp_path / "one" / "journal.db") as journal:
         assert journal.execute("select count(*) from executions").fetchone()[0] == len(pd.read_parquet(tmp_path / "one" / "fills.parquet"))
+
+
+@pytest.mark.parametrize("exchange", ["binance", "bybit"])
+def test_a_session_on_a_perpetual_has_the_cash_of_its_replay_funding_included(tmp_path: Path, exchange: str) -> None:
+    symbol = "BTC/USDT:USDT"
+    assert run(request_for(tmp_path, "one", 30, *REAL, "--exchange", exchange, symbols=(symbol,))) == 0
+    parity = compare(tmp_path / "one", SystemClock(), {symbol: Momentum()})
+    assert parity.first_difference is None
+    assert parity.compared["fills"] > 5
+    with sqlite3.connect(tmp_path / "one" / "journal.db") as journal:
+        assert journal.execute("select count(*) from payments").fetchone()[0] > 1
+
+
+def test_a_paper_session_on_a_perpetual_is_charged_what_the_venue_publishes(tmp_path: Path) -> None:
+    symbol = "BTC/USDT:USDT"
+    assert run(request_for(tmp_path, "one", 30, symbols=(symbol,))) == 0
+    recorded = read_session(tmp_path / "one")
+    marks, funding = recorded.facts[symbol]
+    assert len(marks) == 30 and len(funding) > 2
+    assert compare(tmp_path / "one", SystemClock(), {symbol: Momentum()}).first_difference is None
+    dearer = replace(recorded, facts={symbol: (marks, funding * 100)})
+    assert not replay(dearer, {symbol: Momentum()})["equity"]["equity"].equals(replay(recorded, {symbol: Momentum()})["equity"]["equity"])
 
 
 MAKERS = (

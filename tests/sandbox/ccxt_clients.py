@@ -73,3 +73,39 @@ async def bybit_on(server: SandboxServer, **options: Any) -> AsyncIterator[Any]:
         yield point_at_bybit(client, keys["url"], keys["ws_url"])
     finally:
         await client.close()
+
+
+def point_at_usdm(client: Any, url: str, ws_url: str) -> Any:
+    """Replace the urls of a ccxt binanceusdm instance, or of a binance one that trades perpetuals."""
+    api = client.urls["api"]
+    for name in [key for key in api if key.startswith("fapi")]:
+        api[name] = f"{url}/fapi/v{name[-1] if name[-1].isdigit() else 1}"
+    if "ws" in api:
+        api["ws"]["linear"] = f"{ws_url}/ws"
+    # The class reads error codes by the venue's own address.
+    client.exceptions["exact"] |= client.exceptions["linear"]["exact"]
+    return client
+
+
+USDM_OPTIONS = {"fetchMarkets": {"types": ["linear"]}, "fetchCurrencies": False, "defaultType": "swap", "defaultSubType": "linear"}
+
+
+@asynccontextmanager
+async def usdm_on(server: SandboxServer, name: str = "binanceusdm", **options: Any) -> AsyncIterator[Any]:
+    """An unmodified ccxt.pro.binanceusdm, or ccxt.pro.binance, that trades perpetuals on `server`."""
+    import ccxt.pro
+
+    keys = server.described()
+    given = {
+        "apiKey": keys["api_key"],
+        "secret": keys["api_secret"],
+        "options": USDM_OPTIONS,
+        "timeout_on_exit": 0,
+        "enableRateLimit": False,
+    }
+    client = getattr(ccxt.pro, name)({"enableRateLimit": False, **given, **options})
+    client.has["fetchCurrencies"] = False
+    try:
+        yield point_at_usdm(client, keys["url"], keys["ws_url"])
+    finally:
+        await client.close()

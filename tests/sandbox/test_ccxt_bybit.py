@@ -112,6 +112,20 @@ def test_a_refusal_is_a_return_code_that_ccxt_understands(order: Any, kind: Any)
     play(script, rules={PERP: {"max_market_size": "10000"}})
 
 
+def test_a_post_only_order_that_would_take_is_refused_at_spot_and_accepted_and_cancelled_on_a_contract() -> None:
+    async def script(server: SandboxServer, client: Any) -> None:
+        above = round(float(server.venue.exchange.listings[PERP].last) * 1.1, 2)
+        with pytest.raises(ccxt.BaseError, match="170218"):
+            await client.create_order(SPOT, "limit", "buy", 0.01, above, {"postOnly": True})
+        made = await client.create_order(PERP, "limit", "buy", 0.01, above, {"postOnly": True, "clientOrderId": "maker"})
+        found = await client.fetch_order(made["id"], PERP, {"acknowledged": True})
+        assert (found["status"], found["filled"], found["clientOrderId"]) == ("canceled", 0, "maker")
+        assert found["info"]["rejectReason"] == "EC_PostOnlyWillTakeLiquidity"
+        assert await client.fetch_open_orders(PERP) == [] and not [p for p in await client.fetch_positions([PERP]) if p["contracts"]]
+
+    play(script)
+
+
 def test_an_unknown_order_and_a_used_client_id_have_codes_of_their_own() -> None:
     async def script(server: SandboxServer, client: Any) -> None:
         with pytest.raises(ccxt.OrderNotFound):

@@ -108,7 +108,7 @@ class Both:
         self.liquidations += bool(closed)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 5])
+@pytest.mark.parametrize("seed", [1, 2, 5, 6])
 def test_money_agrees_after_every_bar_with_funding_and_liquidations(tmp_path: Path, seed: int) -> None:
     both = Both(tmp_path, seed, bars=150)
     client = both.venue.exchange.accounts[ACCOUNT]

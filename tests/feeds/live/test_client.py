@@ -16,6 +16,7 @@ from forwardtrader.feeds.live.bar_sequence import Bar
 from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.venues.exchange import CcxtVenue
 from tests import PATIENCE_S
+from tests.sandbox.ccxt_clients import running
 
 BINANCE = {
     "e": "kline",
@@ -184,3 +185,32 @@ def test_what_we_add_to_a_client_hides_nothing_of_ccxt() -> None:
     for name in ("binance", "binanceusdm", "bybit", "okx", "kraken"):
         for ours in ("on_candle", "requests_sent", "trades_perpetuals"):
             assert not hasattr(getattr(ccxt.pro, name), ours) and hasattr(open_client(name), ours)
+
+
+def test_a_listen_key_that_has_ended_is_asked_for_again() -> None:
+    """Binance USD-M says so on the socket, and sends nothing any more."""
+
+    async def listens(server: Any, count: int) -> None:
+        while len([e for e in server.log.since(0) if e["kind"] == "private socket" and e["params"]["valid"]]) < count:
+            await asyncio.sleep(0.01)
+
+    async def whole() -> None:
+        perpetual = "BTC/USDT:USDT"
+        async with running(symbols=[perpetual]) as server:
+            at = server.described()
+            keys = {"apiKey": at["api_key"], "secret": at["api_secret"]}
+            client = open_client("binanceusdm", linear=True, keys=keys, base_url=at["url"], ws_url=at["ws_url"])
+            try:
+                waiting = asyncio.ensure_future(client.watch_orders())
+                await listens(server, 1)
+                server.exchange.faults.arm("F12", {})
+                with pytest.raises(Exception, match="listen key"):
+                    await waiting
+                waiting = asyncio.ensure_future(client.watch_orders())
+                await listens(server, 2)
+                made = await client.create_order(perpetual, "market", "buy", 0.01)
+                assert (await waiting)[-1]["id"] == made["id"]
+            finally:
+                await client.close()
+
+    asyncio.run(asyncio.wait_for(whole(), PATIENCE_S))

@@ -25,7 +25,8 @@ SHARE = 0.001
 VENUES = {
     "binance": {"protocol": "binance"},
     "bybit": {"protocol": "bybit"},
-    "perpetuals": {"protocol": "bybit", "symbols": ["BTC/USDT:USDT"]},
+    "bybit perpetuals": {"protocol": "bybit", "symbols": ["BTC/USDT:USDT"]},
+    "binance perpetuals": {"protocol": "binance", "symbols": ["BTC/USDT:USDT"]},
 }
 
 
@@ -79,7 +80,9 @@ def replayed(run: Any, **params: Any) -> Any:
     return build_cerebro([made], settings, strategy=Enters, strategy_params=params).run()[0]
 
 
-@pytest.mark.parametrize(("name", "then"), [("binance", "market"), ("bybit", "give_up"), ("perpetuals", "market")])
+@pytest.mark.parametrize(
+    ("name", "then"), [("binance", "market"), ("bybit", "give_up"), ("bybit perpetuals", "market"), ("binance perpetuals", "market")]
+)
 def test_entries_are_filled_refused_and_handed_over_as_in_a_backtest(name: str, then: str) -> None:
     chosen = {
         "maker_fee_bps": 2,

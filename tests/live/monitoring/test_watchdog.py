@@ -12,6 +12,7 @@ from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import ConfigError, VenueUnreachable
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.live.monitoring.watchdog import Signs, Watchdog, require_right_clock, troubles
+from forwardtrader.live.venue.perpetuals import widest_gap
 from forwardtrader.live.venue.retry import clock_offset
 from tests.live.market import Script, play, practice, store_on
 
@@ -27,6 +28,8 @@ LIMITS = RiskSettings(max_stall_s=60, max_clock_offset_s=1)
         (Signs(0.0, 60.1, 0.0), {"loop_stalled"}),
         (Signs(0.0, 0.0, 1.1), {"clock_off"}),
         (Signs(500.0, 500.0, -30.0), {"no_closed_bar", "loop_stalled", "clock_off"}),
+        (Signs(0.0, 0.0, 0.0, ("BTC/USDT:USDT", -0.05)), set()),
+        (Signs(0.0, 0.0, 0.0, ("BTC/USDT:USDT", -0.051)), {"mark_far_from_last"}),
     ],
 )
 def test_every_trouble_has_its_bound(signs: Signs, names: set[str]) -> None:
@@ -159,3 +162,35 @@ def test_the_thread_ends_when_it_is_told_to() -> None:
     told.dog.stop()
     told.dog.stop()
     assert told.dog._thread is None
+
+
+def test_a_mark_far_from_the_last_price_holds_entries_until_it_is_near_again() -> None:
+    """Asked every thirty seconds; an answer that stays away changes nothing."""
+    now, gaps, held = [0.0], [("BTC/USDT:USDT", 0.2), VenueUnreachable("away"), ("BTC/USDT:USDT", 0.01)], list[str]()
+
+    def ask() -> tuple[str, float]:
+        answer = gaps.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    dog = Watchdog(LIMITS, longest_bar_age_s=None, notify=lambda *_a, **_k: None, hold=held.append, mark_gap=ask, monotonic=lambda: now[0])
+    for now[0] in (1.0, 31.0, 62.0, 93.0):
+        dog.look()
+    assert held == ["the mark of BTC/USDT:USDT is +20.0% off its last price", ""]
+
+
+@pytest.mark.parametrize("protocol", ["binance", "bybit"])
+def test_the_gap_between_mark_and_last_price_is_read_from_the_venue(protocol: str) -> None:
+    symbols = ["BTC/USDT:USDT", "ETH/USDT:USDT"]
+    with practice(protocol=protocol, symbols=symbols, mark_basis_bps=300) as venue:
+        store = store_on(venue)
+        store.getdata(dataname=symbols[0])
+        store.getbroker()
+        store.start()
+        try:
+            lasts = {symbols[0]: float(venue.state()["symbols"][symbols[0]]["last"])}
+            found = store.loop.call(widest_gap(store.account.client, symbols, lasts.get))
+        finally:
+            store.stop()
+    assert found == (symbols[0], pytest.approx(0.03, abs=1e-6))

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from forwardtrader.core.errors import ConfigError, StartRefused
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.errors import ConfigError, StartRefused, UnknownSymbol
 from forwardtrader.core.rooms.factor import FactorSettings
-from forwardtrader.live.session.setup import _upgraded
+from forwardtrader.live.request import read_request
+from forwardtrader.live.session.setup import _upgraded, open_market
 from tests.live.session_runner import request_for, run
 
 
@@ -70,3 +72,27 @@ def test_a_session_whose_folder_holds_a_link_out_of_it_does_not_start(tmp_path: 
     with pytest.raises(ConfigError, match="is a link that leads out of"):
         run(request_for(tmp_path, "one", 3))
     assert not (tmp_path / "another.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("symbols", "line"),
+    [
+        (("BTC/USD:BTC",), "inverse contract"), (("BTC/USDT:USDT-261225",), "dated future"), (("BTC/USDT:USDC",), "quanto contract"),
+        (("BTC/USDT:USDT", "ETH/USDC:USDC"), "one account has one settle currency"),
+        (("BTC/USDT:USDT", "ETH/USDT"), "is spot and"),
+    ],
+)  # fmt: skip
+def test_contracts_that_no_account_trades_or_not_together_are_one_line_before_anything_is_loaded(
+    tmp_path: Path, symbols: tuple[str, ...], line: str
+) -> None:
+    with pytest.raises(UnknownSymbol, match=line) as refused:
+        run(request_for(tmp_path, "one", 3, symbols=symbols))
+    assert refused.value.exit_code == 2
+    assert not (tmp_path / "one" / "plan.json").exists()
+
+
+def test_perpetuals_of_a_venue_whose_accounts_are_not_known_are_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    words = ["--live", "--yes-real-money", "--exchange", "kraken", "--symbol", "BTC/USDT:USDT", "--session", "one"]
+    request = read_request([*words, "--set", f"live.sessions_path={tmp_path}"])
+    with pytest.raises(ConfigError, match="perpetuals are not traded at kraken yet; take --exchange binance or"):
+        open_market(request, None, SystemClock())

@@ -23,7 +23,7 @@ FAR_BELOW, FAR_ABOVE = Decimal("0.5"), Decimal("1.5")
 SPOT, PERPETUAL = "BTC/USDT", "BTC/USDT:USDT"
 
 
-@pytest.fixture(params=[("binance", SPOT), ("bybit", SPOT), ("bybit", PERPETUAL)], ids="-".join)
+@pytest.fixture(params=[("binance", SPOT), ("bybit", SPOT), ("bybit", PERPETUAL), ("binanceusdm", PERPETUAL)], ids="-".join)
 def market(request: pytest.FixtureRequest) -> Any:
     return request.param
 
@@ -35,15 +35,17 @@ def symbol(market: tuple[str, str]) -> str:
 
 @pytest.fixture
 def venue(market: tuple[str, str]) -> Iterator[SandboxHandle]:
-    protocol, symbol = market
+    exchange, symbol = market
+    protocol = "binance" if exchange == "binanceusdm" else exchange
     coins = {"BTC": 2} if symbol == SPOT else {}
     with practice(protocol=protocol, symbols=[symbol], balances={"USDT": 100_000, **coins}, fee_asset="quote", leverage=5) as venue:
         yield venue
 
 
 @pytest.fixture
-def store(venue: SandboxHandle, symbol: str) -> Iterator[Any]:
-    store = store_on(venue)
+def store(venue: SandboxHandle, market: tuple[str, str]) -> Iterator[Any]:
+    exchange, symbol = market
+    store = store_on(venue, exchange=exchange)
     store.getdata(dataname=symbol)
     store.getbroker()
     store.start()

@@ -82,7 +82,8 @@ def test_weeks_without_a_question_are_asked_for_one_by_one() -> None:
     [
         ("bybit", {"execType": "BustTrade"}, "liquidation"), ("bybit", {"execType": "AdlTrade"}, "deleveraging"),
         ("bybit", {"execType": "Trade"}, ""), ("binance", {"c": "autoclose-1"}, "liquidation"),
-        ("binance", {"c": "adl_autoclose"}, "deleveraging"), ("binance", {"c": "ft-1"}, ""), ("binance", None, ""),
+        ("binance", {"c": "adl_autoclose"}, "deleveraging"), ("binance", {"c": "settlement_autoclose-1"}, "delisting"),
+        ("bybit", {"execType": "Delivery"}, "delisting"), ("binance", {"c": "ft-1"}, ""), ("binance", None, ""),
     ],
 )  # fmt: skip
 def test_the_venues_own_executions_are_known(venue: str, info: Any, kind: str) -> None:
@@ -97,10 +98,9 @@ def test_the_venues_own_orders_are_known() -> None:
 
 
 def test_a_venue_without_perpetuals_here_and_contracts_of_another_size_are_refused() -> None:
-    for name in ("kraken", "binance", "binanceusdm"):
-        client: Any = SimpleNamespace(id=name)
-        with pytest.raises(ConfigError, match=f"not traded at {name} yet; take --exchange bybit"):
-            traits_of(client)
+    client: Any = SimpleNamespace(id="kraken")
+    with pytest.raises(ConfigError, match="not traded at kraken yet; take --exchange binance or binanceusdm or bybit"):
+        traits_of(client)
     rules = MarketRules(symbol=SYMBOL, base="BTC", quote="USDT", tick=Decimal(1), step=Decimal(1), settle="USDT")
     require_plain_contracts([rules])
     with pytest.raises(ConfigError, match=r"0\.01 BTC"):

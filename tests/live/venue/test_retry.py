@@ -70,3 +70,14 @@ def test_a_venue_over_its_rate_limit_is_left_alone_for_as_long_as_it_asks() -> N
         return time.monotonic() - began
 
     assert asyncio.run(busy_then_turn()) >= 0.19
+
+
+def test_a_symbol_that_the_venue_lists_no_more_keeps_its_last_rules() -> None:
+    symbol = "BTC/USDT:USDT"
+    client: Any = Client()
+    client.precisionMode = 4
+    client.markets = {symbol: {"symbol": symbol, "base": "BTC", "quote": "USDT", "precision": {"price": 0.1, "amount": 0.001}}}
+    queries = VenueQueries(client, 0.001)
+    before = queries.rules([symbol])
+    client.markets = {}
+    assert queries.rules([symbol]) == before and before[0].is_perpetual
