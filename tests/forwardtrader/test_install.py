@@ -80,12 +80,13 @@ def test_every_package_that_is_imported_is_required_and_the_other_way_round() ->
     extras = setup["options.extras_require"]
     texts = [
         setup["options"]["install_requires"],
-        *(extras[name] for name in ("live", "firestore", "cluster", "sklearn", "foundation", "serve")),
+        *(extras[name] for name in ("live", "firestore", "telegram", "cluster", "sklearn", "foundation", "serve")),
     ]
     required = {re.split(r"[>=<;]", line)[0].strip() for text in texts for line in text.splitlines() if line.strip()}
     found = {name for package in PACKAGES for path in (ROOT / package).rglob("*.py") for name in imported(path)}
     parts_of = {"google": "firebase-admin", "markupsafe": "jinja2"}
     others = {"firebase_admin": "firebase-admin", "dotenv": "python-dotenv", "yaml": "pyyaml", "sklearn": "scikit-learn"}
+    others |= {"telegram": "python-telegram-bot", "prometheus_client": "prometheus-client"}
     # Not imported: plotly's script is copied into pages, dask is what distributed runs on.
     assert {parts_of.get(name, others.get(name, name)) for name in found} == required - {"plotly", "dask"}
 
