@@ -16,7 +16,7 @@ _TELLING = ("backtrader", "dotenv", "numpy", "pydantic")
 PACKAGES = (
     "aiohttp", "anyio", "arch", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "keras",
     "lightgbm", "matplotlib", "numpy", "optuna", "orjson", "pandas", "plotly", "prometheus_client", "psutil", "pyarrow", "pydantic",
-    "quantstats", "rich", "scipy", "starlette", "statsmodels", "ta", "threadpoolctl", "uvicorn", "yaml",
+    "quantstats", "requests", "rich", "scipy", "starlette", "statsmodels", "ta", "threadpoolctl", "urllib3", "uvicorn", "yaml",
 )  # fmt: skip
 # Those of the other extras, which are imported when they are needed: by then a user's folder may be searched too.
 OPTIONAL = ("dask", "distributed", "safetensors", "sklearn", "skops", "telegram", "torch", "transformers")
