@@ -10,6 +10,7 @@ from typing import Final
 MOST_WAITING: Final = 100  # that are no errors
 SAME_AGAIN_S: Final = 300.0  # within which a message that was sent already is counted rather than sent again
 _MOST_KNOWN: Final = 500
+_RANKS: Final = {"error": 1, "warning": 2}
 _MARKS: Final = {"info": "", "warning": "! ", "error": "!! "}
 
 
@@ -28,6 +29,11 @@ class Message:
     def is_critical(self) -> bool:
         """Whether it must arrive, however late."""
         return self.level == "error" or self.is_answer
+
+    @property
+    def rank(self) -> int:
+        """Which is sent first: the lowest."""
+        return 0 if self.is_answer else _RANKS.get(self.level, len(_RANKS) + 1)
 
     @property
     def is_silent(self) -> bool:
@@ -58,7 +64,8 @@ class Outbox:
         return len(self._waiting)
 
     def add(self, level: str, text: str, now: float) -> None:
-        """Queue an alert; one that is known is counted, and one that finds the queue full is dropped, unless it is an error.
+        """Queue an alert; one that is known is counted, and one that finds the queue full is dropped, or one that
+        matters less, unless it is an error.
 
         Args:
             now: seconds on a monotonic clock, here and in `take`.
@@ -70,12 +77,20 @@ class Outbox:
                 return
             if level != "error" and len(self._waiting) >= MOST_WAITING:
                 self.dropped += 1
-                return
+                if not self._has_dropped_lesser(level):
+                    return
             again = f" (and {known.repeats} times before)" if known is not None and known.repeats else ""
             self._known.pop((level, text), None)
             self._known[level, text] = _Sent(now)
             self._waiting.append(Message(f"{_MARKS.get(level, '')}{self.name}: {text}{again}", level))
             self._forget()
+
+    def _has_dropped_lesser(self, level: str) -> bool:
+        """Make room by dropping the newest message that matters less; whether there was one."""
+        lesser = next((each for each in reversed(self._waiting) if each.rank > Message("", level).rank), None)
+        if lesser is not None:
+            self._waiting.remove(lesser)
+        return lesser is not None
 
     def answer(self, text: str) -> None:
         """Queue the answer to a command, before everything else."""
@@ -93,9 +108,13 @@ class Outbox:
             self._waiting.append(Message(text, "error"))
 
     def take(self, now: float) -> Message | None:
-        """The next message; None where none waits and no count of repeats is due."""
+        """The next message, answers, errors and warnings before others; None where none waits and no count of repeats is due."""
         with self._lock:
-            return self._waiting.popleft() if self._waiting else self._repeats_due(now)
+            if not self._waiting:
+                return self._repeats_due(now)
+            message = min(self._waiting, key=lambda each: each.rank)
+            self._waiting.remove(message)
+            return message
 
     def rest(self) -> list[Message]:
         """What still waits; nothing waits any more."""

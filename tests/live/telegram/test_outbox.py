@@ -20,7 +20,18 @@ def test_an_error_finds_room_in_a_full_queue() -> None:
         outbox.add("warning", f"trouble {n}", 0)
     outbox.add("error", "halted", 0)
     assert outbox.dropped == 10
-    assert taken(outbox)[-1] == "!! one: halted"
+    assert taken(outbox)[0] == "!! one: halted"
+
+
+def test_what_has_to_be_acted_upon_is_sent_before_what_is_only_told_and_takes_its_room() -> None:
+    outbox = Outbox("one")
+    for n in range(MOST_WAITING):
+        outbox.add("info", f"bought {n}", 0)
+    for level, text in (("warning", "orders refused"), ("error", "halted"), ("warning", "no closed bar"), ("info", "sold")):
+        outbox.add(level, text, 0)
+    sent = taken(outbox)
+    assert sent[:4] == ["!! one: halted", "! one: orders refused", "! one: no closed bar", "one: bought 0"]
+    assert outbox.dropped == 3 and len(sent) == MOST_WAITING + 1 and "one: sold" not in sent
 
 
 def test_the_same_again_is_counted_and_the_count_is_sent() -> None:
