@@ -18,7 +18,10 @@ _PATTERNS: Final[tuple[tuple[AlertKind, re.Pattern[str]], ...]] = (
     ("stops", re.compile(rf"{STOP_FILLED}|stop_stands_still|position_(un)?protected")),
     ("halts", re.compile(r"\w+_halted|account_limits_\w+|drawdown_halt|daily_loss_lock|risk_limits_open_again|iteration_failed")),
     ("halts", re.compile(r"position_(liquidation|deleveraging)|ended_by_force|session_died|lease_lost")),
-    ("data", re.compile(r"(no_closed_bar|loop_stalled|clock_off)(_no_more)?|(venues|bar|factor|forecast|mirror|perpetual)_\w+|market_ended")),
+    (
+        "data",
+        re.compile(r"(no_closed_bar|loop_stalled|clock_off)(_no_more)?|(venues|bar|factor|forecast|mirror|perpetual)_\w+|market_ended"),
+    ),
     ("models", re.compile(r"model_\w+|(re)?training_failed|drift|order_refused")),
     ("orders", re.compile(r"orders_refused|order_unresolved|foreign_order|balance_changed")),
     ("commands", re.compile(r"command_\w+|\w+_obeyed")),

@@ -26,6 +26,7 @@ class InAndOut(bt.Strategy):
 REASONS = ("more BTC than is held free of other orders", "smaller than 0.00001 BTC")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", ["", "--json", "--quiet"])
 def test_dust_and_refusals_are_told_once(tmp_path: Path, flag: str) -> None:
     (tmp_path / "in_and_out_history.py").write_text(STRATEGY)

@@ -7,6 +7,8 @@ import io
 import json
 from pathlib import Path
 
+import pytest
+
 from forwardtrader.backtest.sweep.file import read_plan
 from forwardtrader.core.settings import Settings
 from tests.end_to_end.test_backtest_command import run
@@ -22,6 +24,7 @@ class InAndOut(bt.Strategy):
 """
 
 
+@pytest.mark.slow
 def test_a_run_says_when_its_limits_were_reached_and_what_they_refused(tmp_path: Path) -> None:
     (tmp_path / "limited_history.py").write_text(STRATEGY)
     with contextlib.redirect_stdout(io.StringIO()) as said:

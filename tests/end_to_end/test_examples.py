@@ -11,6 +11,7 @@ import pytest
 from tests import ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "example",
     [path for path in sorted((ROOT / "examples").glob("*.py")) if "the account is worth" in path.read_text(encoding="utf-8")],

@@ -126,6 +126,7 @@ def test_a_point_is_one_row_of_the_ledger_that_says_how_often_it_was_looked_at()
     assert set(table["looks"]) >= {1, 4}
 
 
+@pytest.mark.slow
 def test_an_optimisation_without_an_end_is_no_new_trial_a_day_later() -> None:
     table = TrialLedger(Path("reports/output/trials.sqlite")).table()
     assert optimise(OURS, clock=FixedClock(CLOCK.at + timedelta(days=1))) == 0

@@ -75,6 +75,7 @@ def test_every_point_is_one_trial_and_the_chosen_ones_own_run_is_no_further_one(
     assert again["strategy"]["trials"] == 6
 
 
+@pytest.mark.slow
 def test_a_point_with_limits_of_the_account_is_the_run_with_them() -> None:
     assert sweep("risk.max_daily_loss: [0.002, null]\nrisk.max_drawdown: [0.004]\n") == 0
     found = told()
@@ -158,6 +159,7 @@ class Crossing(bt.Strategy):
 """
 
 
+@pytest.mark.slow
 def test_parameters_of_a_users_strategy_are_points_and_one_that_fails_is_left_out_with_its_reason() -> None:
     Path("swept_crossing.py").write_text(CROSSING, encoding="utf-8")
     words = ["--strategy", "swept_crossing.py:Crossing", "--name", "crossing"]
@@ -236,12 +238,14 @@ def test_a_cluster_gives_the_fingerprints_of_this_machine(tmp_path: Path) -> Non
     assert there["fingerprints"] == here["fingerprints"]
 
 
+@pytest.mark.slow
 def test_a_sweep_that_had_to_take_the_sample_market_says_so_in_its_name() -> None:
     nowhere = ["--source", "auto", "--set", "feeds.exchange_url=http://127.0.0.1:9", "--set", "feeds.fallback_exchanges=[]"]
     assert sweep("strategies.margin: [0.5, 2]\n", *nowhere) == 0
     assert "SAMPLE" in told()["folder"].name
 
 
+@pytest.mark.slow
 def test_a_point_whose_forecaster_fails_is_left_out_with_its_reason_and_the_others_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     Path("touchy.py").write_text(
         "import forwardtrader as ft\n"

@@ -103,6 +103,7 @@ def test_sigterm_ends_a_session_that_hangs(tmp_path: Path, how: str, code: int) 
     wait_until(lambda: open_orders(tmp_path) == [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "code"), [("sleep", 128 + signal.SIGINT), ("hold", -signal.SIGKILL)])
 def test_a_second_ctrl_c_ends_a_session_that_hangs(tmp_path: Path, how: str, code: int) -> None:
     process = hung(tmp_path, how)

@@ -81,6 +81,7 @@ def hold_back_every_third_bar(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BarBarrier, "_is_overdue", lambda self, end: True)
 
 
+@pytest.mark.slow
 def test_a_session_with_an_own_forecaster_and_features_killed_in_the_middle_equals_its_replay(tmp_path: Path, flags: list[str]) -> None:
     process = begin([sys.executable, "run_live.py", *flags, "--bars", "500"])
     wait_for_bars(tmp_path, "one", 10, process)

@@ -57,7 +57,6 @@ def mistakes(folder: Path) -> list[tuple[list[str], str]]:
         (["--timeframe", "7x"], "timeframe"),
         (["--symbol", "BTCUSDT"], "BASE/QUOTE"),
         (["--symbol", "BTC/USDT:BTC"], "for a perpetual"),
-        (["--symbol", "BTC/USDT:USDT"], "bybit"),
         (["--balance", "USDT"], "NAME=VALUE"),
         (["--balance", "USDT=-5"], "balance"),
         (["--history", "0"], "--history"),

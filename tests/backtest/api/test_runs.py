@@ -83,6 +83,7 @@ def test_a_strategy_typed_in_trades_the_forecasts_with_its_parameters(walk: ft.W
     assert "buy_and_hold" in run._repr_html_() and run.verdict in repr(run)
 
 
+@pytest.mark.slow
 def test_a_report_holds_the_pages_and_is_never_written_over(walk: ft.WalkForward, tmp_path: Path) -> None:
     page = ft.backtest(None, CANDLES, forecasts=walk).report(tmp_path / "report")
     assert page == tmp_path / "report" / "index.html" and "Ridge" in page.read_text(encoding="utf-8")

@@ -23,7 +23,7 @@ def test_a_file_beside_a_strategy_stands_before_no_library(tmp_path: Path, monke
     found = importlib.util.find_spec(name)
     assert found is not None and found.origin is not None and not found.origin.startswith(str(tmp_path))
     for own in ("mine_beside", "own_beside"):
-        monkeypatch.delitem(sys.modules, own)
+        sys.modules.pop(own)  # for good: monkeypatch would put it back
 
 
 def test_a_module_beside_it_is_found_before_what_was_installed_by_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,4 +32,4 @@ def test_a_module_beside_it_is_found_before_what_was_installed_by_chance(tmp_pat
     (tmp_path / "conftest.py").write_text("")
     monkeypatch.delitem(sys.modules, "conftest", raising=False)
     assert str(tmp_path / "conftest.py") == user_module(str(tmp_path / "mine_beside.py"), "--strategy").PLACE
-    monkeypatch.delitem(sys.modules, "mine_beside")
+    sys.modules.pop("mine_beside")

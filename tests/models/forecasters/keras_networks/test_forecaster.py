@@ -188,6 +188,7 @@ def settings(path: Path, **changes: object) -> ModelSettings:
     return ModelSettings.model_validate({**small, **changes})
 
 
+@pytest.mark.slow
 def test_the_example_runs_as_a_user_runs_it_and_its_models_are_served_again(tmp_path: Path) -> None:
     candles, hour = {"A/USD": BARS}, Timeframe.parse("1h")
     given = settings(tmp_path)
