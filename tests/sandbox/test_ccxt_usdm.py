@@ -172,8 +172,11 @@ def test_a_dead_mans_switch_takes_orders_off_when_its_time_is_over() -> None:
     async def script(server: SandboxServer, client: Any) -> None:
         await client.create_order(PERP, "limit", "buy", 0.01, 20_000.0)
         await client.fapiPrivatePostCountdownCancelAll({"symbol": "BTCUSDT", "countdownTime": 20})
+        made = server.venue.exchange.order_index.all_open("main")
+        assert len(made) == 1
         while server.venue.exchange.order_index.all_open("main"):
             await asyncio.sleep(0.01)
+        assert str(made[0].status) == "canceled" and not made[0].filled
 
     play(script)
 

@@ -96,3 +96,10 @@ def test_a_store_of_the_first_version_goes_on_with_what_waited(tmp_path: Path) -
     store.set("sessions/a/fills/2", {})
     assert store.waiting(10)[-1].seq == 8
     store.close()
+
+
+def test_a_store_that_others_could_read_is_for_its_user_only(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.touch(0o644)
+    with closing(StateStore(path)):
+        assert path.stat().st_mode & 0o077 == 0
