@@ -86,11 +86,13 @@ def _lot(sizes: pd.Series) -> float:
 class _OpenTrip:
     """Running sums of one position that has not closed yet.
 
-    `carried` are units of dust that the trip before left, which it was credited for at the price `worth`.
+    `carried` are units of dust that the trips before left, which they were credited for at the price `worth`. A strategy that sells what it
+    bought, though a fee in the coin made it less, leaves more of it each time; a trip is over when it leaves no more than it found.
     """
 
     def __init__(self, symbol: str, lot: float, *, carried: float = 0.0, worth: float = 0.0) -> None:
         self.symbol, self.lot, self.cost = symbol, lot, carried * worth
+        self.carried, self.worth = carried, worth
         self.position, self.peak, self.fees, self.paid = carried, 0.0, 0.0, 0.0
         self.sizes = {1: 0.0, -1: 0.0}
         self.values = {1: 0.0, -1: 0.0}
@@ -100,7 +102,8 @@ class _OpenTrip:
     def add(self, row: dict[Any, Any], size: float, share: float) -> None:
         sign = 1 if size > 0 else -1
         if not self.direction:
-            self.direction, self.opened = sign, row["timestamp"]
+            is_sale_of_dust = self.carried * size < 0 and self.dust <= abs(self.carried) and abs(size) <= abs(self.carried) + self.dust
+            self.direction, self.opened = -sign if is_sale_of_dust else sign, row["timestamp"]
         self.sizes[sign] += abs(size)
         self.values[sign] += abs(size) * float(row["price"])
         self.position += size - float(row["kept"]) * share
@@ -116,7 +119,8 @@ class _OpenTrip:
 
     @property
     def is_closed(self) -> bool:
-        return abs(self.position) < self.dust
+        found = self.carried if self.carried * self.position > 0 and self.sizes[-self.direction] else 0.0
+        return abs(self.position) - abs(found) < self.dust
 
     @property
     def exit_price(self) -> float:
@@ -126,14 +130,15 @@ class _OpenTrip:
 
     def finish(self, at: Any) -> RoundTrip:
         enter = self.direction
+        bought = self.sizes[enter] or abs(self.carried)
         profit = self.values[-1] - self.values[1] - self.paid - self.cost
         return RoundTrip(
             symbol=self.symbol,
             side="long" if enter > 0 else "short",
             opened=pd.Timestamp(self.opened),
             closed=pd.Timestamp(at),
-            size=self.sizes[enter],
-            entry=self.values[enter] / self.sizes[enter] if self.sizes[enter] else 0.0,
+            size=bought,
+            entry=self.values[enter] / self.sizes[enter] if self.sizes[enter] else self.worth,
             exit=self.exit_price,
             fees=self.fees,
             profit=profit + self.position * self.exit_price,

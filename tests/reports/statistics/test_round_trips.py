@@ -96,3 +96,15 @@ def test_buys_closed_with_a_fee_in_the_coin_are_as_many_trips_as_there_were_clos
     assert {trip.side for trip in trips} == {"long"}
     spent = sum(size * price if side == "buy" else fee - size * price for side, size, price, fee, _ in legs)
     assert sum(trip.profit for trip in trips) == pytest.approx(held * 20_100.0 - spent, abs=1e-6)
+
+
+def test_a_strategy_that_sells_the_size_it_bought_has_as_many_trips_as_sales_whatever_dust_fees_in_the_coin_leave() -> None:
+    legs = [("buy", 0.06544, 100.0, 0.00006544, "BTC"), ("sell", 0.06537, 101.0, 0.0, "USDT")] * 40
+    trips = round_trips(table(*legs))
+    assert len(trips) == 40 and {trip.side for trip in trips} == {"long"}
+    cash = 40 * (0.06537 * 101.0 - 0.06544 * 100.0)
+    dust = 40 * (0.06544 - 0.00006544 - 0.06537)
+    assert sum(trip.profit for trip in trips) == pytest.approx(cash + dust * 101.0)
+    (*_, sold) = round_trips(table(*legs, ("sell", 0.00018, 110.0, 0.0, "USDT")))
+    assert (sold.side, len(trips) + 1) == ("long", len(round_trips(table(*legs, ("sell", 0.00018, 110.0, 0.0, "USDT")))))
+    assert sold.profit == pytest.approx(dust * (110.0 - 101.0))
