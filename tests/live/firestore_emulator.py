@@ -109,9 +109,11 @@ def slow_way(port: int, delay_s: float) -> Iterator[int]:
     thread = threading.Thread(target=way.run)
     thread.start()
     way.ready.wait(PATIENCE_S)
-    yield way.listens_on
-    way.stop()
-    thread.join()
+    try:
+        yield way.listens_on
+    finally:
+        way.stop()
+        thread.join()
 
 
 class _SlowWay:

@@ -55,6 +55,7 @@ def test_a_session_on_a_perpetual_has_the_cash_of_its_replay_funding_included(tm
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("practice_ends")
 def test_a_perpetual_session_that_is_killed_has_marks_and_funding_of_its_bars_and_equals_its_replay(tmp_path: Path) -> None:
     symbol, folder = "BTC/USDT:USDT", tmp_path / "one"
     flags = (*REAL, "--set", "strategies.max_drawdown=1")  # how many bars there are until the kill is the machine's affair

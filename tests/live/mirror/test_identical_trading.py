@@ -57,8 +57,10 @@ def wiped(emulator: Emulator, project: str, folder: Path) -> Iterator[None]:
 
     thread = threading.Thread(target=wipe)
     thread.start()
-    yield
-    thread.join()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 @pytest.fixture(scope="module")
