@@ -86,7 +86,7 @@ def _heat(points: pd.DataFrame, keys: list[str], column: str, label: str, sweep:
     heat = {
         "type": "scatter", "mode": "markers+text" if size >= 30 else "markers",
         "x": [x[column] for _, column, _ in cells], "y": [y[row] for row, _, _ in cells], "text": [f"{value:.2f}" for _, _, value in cells],
-        "textfont": {"size": 11},
+        "textposition": "bottom center", "textfont": {"size": 11},  # below: no colour of text can be read on all of the cells
         "marker": {
             "symbol": "square", "size": size, "color": [value for _, _, value in cells], "colorscale": _SCALE, "cmid": 0,
             "showscale": False, "opacity": 1,
