@@ -19,6 +19,7 @@ _MODEL: Final = "$(basename $(dirname $(find var/models -name card.json | head -
 _WORDS: Final = {
     "NAME": "demo-1", "FOLDER": "reports/output/*-BTC-USDT-*", "MODULE:CLASS": "trend.py:Trend", "FILE:CLASS": "trend.py:Trend",
     "FILE:NAME": "my_model.py:Ridge", "FILE": "BTCUSDT-4h.csv", "TEXT": "tried", "MODEL": _MODEL,
+    "--resample 4h": "--resample 1d",  # the checkout's own bars are of four hours
     "20261122-151402": "$(ls reports/output | grep BTC | head -1)", "20261123-091130": "$(ls reports/output | grep BTC | tail -1)",
 }  # fmt: skip
 
