@@ -17,7 +17,7 @@ from rich.console import Console
 
 from forwardtrader.backtest.checks import checked, seen_until
 from forwardtrader.backtest.forecasting import Forecasts, tables, train
-from forwardtrader.backtest.market_data import load_markets
+from forwardtrader.backtest.market_data import charges_of, load_markets
 from forwardtrader.backtest.progress import RunProgress, Stage
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import (
@@ -326,6 +326,7 @@ def judged(
     result = RunResult(
         forecasts=run.forecasts, baselines=forecasts.baselines, equity=run.equity, fills=run.fills, candles=candles, sweep=sweep,
         reads_forecasts=reads_forecasts, own_rule=not request.strategy, seen_until=seen_until(request) if reads_forecasts else "",
+        charges=charges_of(markets),
     )  # fmt: skip
     ledger = TrialLedger(Path(settings.reports.ledger_path))
     found_scores = scores or scored(request, markets, forecasts)
