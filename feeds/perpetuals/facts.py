@@ -43,7 +43,7 @@ class PerpetualHistory:
         return tuple(notes)
 
     def charges(self, timeframe: Timeframe) -> pd.Series[float]:
-        """What a long of one unit pays a short as each bar opens, in quote: settlements at the mark of the first bar that ends after them."""
+        """What a long of one unit pays a short as each bar opens, in quote; a settlement is of the first bar that ends after it."""
         index = pd.DatetimeIndex(self.marks.index)
         bar = (index + timeframe.delta).searchsorted(pd.DatetimeIndex(self.funding.index), side="right")
         due = (bar < len(index)) & (self.funding.index >= index[0])

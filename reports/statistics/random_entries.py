@@ -161,8 +161,9 @@ def _eras(index: pd.DatetimeIndex, candles: Iterable[pd.DataFrame]) -> tuple[int
 class _Book:
     """One symbol's position per bar, float64 [T] each.
 
-    `carried` is held as the bar opens, `units` at its end, and `largest` is the largest position held for some time during the bar. `shortfall` is what the fills
-    of the bar lost against the same trades at its open without costs, of which `costs` is fees and slippage; both, and `traded`, in quote.
+    `carried` is held as the bar opens, `units` at its end, and `largest` is the largest position held for some time during the bar.
+    `shortfall` is what the fills of the bar lost against the same trades at its open without costs, of which `costs` is fees and slippage;
+    both, and `traded`, in quote.
     """
 
     carried: Floats
@@ -193,7 +194,8 @@ class _Book:
             inside = np.abs(due - opened[bar]) > _AT_OPEN * np.abs(opened[bar])
         return cls(
             carried=np.append(0.0, units[:-1]), units=units, largest=_largest(units, change, bar, inside),
-            shortfall=_summed(bar, shortfall, n), costs=_summed(bar, np.nan_to_num(fee + slippage), n), traded=_summed(bar, size * price, n),
+            shortfall=_summed(bar, shortfall, n), costs=_summed(bar, np.nan_to_num(fee + slippage), n),
+            traded=_summed(bar, size * price, n),
         )  # fmt: skip
 
 
