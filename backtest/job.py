@@ -137,8 +137,13 @@ def _with_importance(run: RunArtefacts, walk: WalkForward, request: BacktestRequ
     return replace(run, manifest=run.manifest.model_copy(update=update))
 
 
-def judge_market(request: BacktestRequest, markets: Mapping[str, History], clock: Clock) -> tuple[RunArtefacts, RunJudgement]:
+def judge_market(
+    request: BacktestRequest, markets: Mapping[str, History], clock: Clock, *, in_full: bool = True
+) -> tuple[RunArtefacts, RunJudgement]:
     """A whole run on candles at hand, from training to verdict; nothing is written but models and the trial.
+
+    Args:
+        in_full: whether forecasts are shifted also where the verdict does not hang on it.
 
     Raises:
         TradingError: whatever stands in the way, as one line.
@@ -149,6 +154,8 @@ def judge_market(request: BacktestRequest, markets: Mapping[str, History], clock
     record = simulate(markets, forecasts, request)
     run = assembled(request, markets, forecasts, record, clock)
     judgement = judged(request, markets, forecasts, run, reads_forecasts=record.reads_forecasts)
+    if not (in_full or judgement.hangs_on_shifted_forecasts):
+        return run, judgement
     return run, credited(request, markets, forecasts, run, judgement, _ignored)
 
 

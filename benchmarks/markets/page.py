@@ -50,7 +50,7 @@ def page(results: Sequence[Result], *, command: str, made: str, machine: str, ho
     lines += [f"| markets | {heads} |", "|---|" + "---|" * 7]
     for kind in ("null", "planted"):
         lines += _numbers(kind, [r for r in results if r.kind == kind])
-    lines += ["", "The two questions of whose money it is, asked of every market that traded, however the judgement ended:", ""]
+    lines += ["", "The two questions of whose money it is, however the judgement ended, where they were asked:", ""]
     lines += ["| markets | question | asked of | p < 0.05 (95 %) | p < 0.5 | p uniform (KS) |", "|---|" + "---|" * 5]
     for kind in ("null", "planted"):
         own = [r for r in results if r.kind == kind]
@@ -170,7 +170,8 @@ its own, of correlation 0.12 and first autocorrelation 0.95, in plain sight in i
 365 days are traded long and short by the shipped rule for several symbols, at leverage 1, 5 basis points of fee and 2 of slippage a side,
 next-bar-open fills, and the prior for funding. Every panel has a ledger of its own, so each is a first try.
 
-Rank IC is the mean of the three. "On shifted forecasts" is what the same strategy earns, in the mean, where the forecasts of all three are
+Forecasts are shifted in time only where the verdict hangs on it: of panels that end at an earlier question nobody needs to know. Rank IC is
+the mean of the three. "On shifted forecasts" is what the same strategy earns, in the mean, where the forecasts of all three are
 moved to other times together (docs/verdict.md).
 
 Smaller than by default, on both kinds alike: LightGBM in place of the network, 365 days to learn from in place of 730, a retrain every 91

@@ -51,7 +51,7 @@ def run_panel(task: Task) -> Result:
     markets = {symbol: _history(base[symbol], bars, task) for symbol, bars in made.items()}
     request = replace(request, first=(index[first] + HISTORY).to_pydatetime(), last=index[first + rows - 1].to_pydatetime())
     with tempfile.TemporaryDirectory(dir=task.folder) as fresh:
-        judged, found = judge_market(in_fresh_folder(request, Path(fresh)), markets, CLOCK)
+        judged, found = judge_market(in_fresh_folder(request, Path(fresh)), markets, CLOCK, in_full=False)
     part: dict[str, Any] = found.strategy
     return Result(
         kind=task.kind, seed=task.seed, digest=task.digest, verdict=str(found.judgement.verdict), reasons=list(found.judgement.reasons),
@@ -82,7 +82,7 @@ def common_bars(base: Mapping[str, History]) -> pd.DatetimeIndex:
     """The bars that all symbols have."""
     index = pd.DatetimeIndex(next(iter(base.values())).candles.index)
     for history in base.values():
-        index = index.intersection(history.candles.index)
+        index = index[index.isin(history.candles.index)]
     return index
 
 
