@@ -272,7 +272,9 @@ def _saved(run: RunArtefacts, request: BacktestRequest, markets: Mapping[str, Hi
 
 def _benchmarks(request: BacktestRequest, markets: Mapping[str, History], year: int) -> dict[str, benchmarks.Benchmark]:
     settings = request.settings.strategies
-    account = benchmarks.BenchmarkAccount(cash=settings.cash, fee_bps=settings.fee_bps, slippage_bps=settings.slippage_bps)
+    account = benchmarks.BenchmarkAccount(
+        cash=settings.cash, fee_bps=settings.fee_bps, slippage_bps=settings.slippage_bps, charges=charges_of(markets)
+    )
     candles = {symbol: history.candles for symbol, history in markets.items()}
     return {
         "buy_and_hold": benchmarks.buy_and_hold(candles, account, trade_from=request.first),
