@@ -148,7 +148,7 @@ class ModelSupply:
             if entry.model_id == self.record.entries[-1].model_id or (
                 self.rules.learning.adaptive and entry.action is not PromotionAction.KEPT
             ):
-                self.stock.repair(entry.model_id, entry.boundary)
+                self.stock.repair(entry.model_id, entry.boundary, entry.changed)
             else:
                 self.stock.check(entry.model_id, "it is past")
 
@@ -194,7 +194,7 @@ class ModelSupply:
     def _train_next(self) -> None:
         waiting = [call for call in self.lifecycle.pending if call.boundary not in self._trained]
         if self.training is None and waiting:
-            self.training = self.stock.trainings.begin(waiting[0].boundary)
+            self.training = self.stock.trainings.begin(waiting[0].boundary, waiting[0].changed)
 
     def _take_in(self, training: Training, coming: datetime) -> None:
         try:

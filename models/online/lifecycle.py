@@ -17,7 +17,7 @@ import pandas as pd
 from forwardtrader.core.settings import LearningSettings, ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.online.champion import contest
-from forwardtrader.models.online.drift import DriftRule, Reference, block_means, first_drift, reference
+from forwardtrader.models.online.drift import DriftRule, Reference, block_means, change_point, first_drift, reference
 from forwardtrader.models.online.model_losses import ModelLosses
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.promotion_log import Author, PromotionAction
@@ -29,11 +29,12 @@ LossesOf = Callable[[ModelCard, datetime], ModelLosses]
 
 @dataclass(frozen=True)
 class TrainingCall:
-    """A boundary whose model is to be trained."""
+    """A boundary whose model is to be trained; on what came after `changed`, where the market is known to have changed."""
 
     boundary: datetime
     by: Author
     reason: str
+    changed: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -113,13 +114,13 @@ class ModelLifecycle:
     def calls(self, coming: datetime, losses_of: LossesOf) -> list[TrainingCall]:
         """Boundaries that are called now that all bars before the one opening at `coming` have closed; they become pending."""
         called = []
-        if self.rules.learning.early and not self.pending and self._is_time(coming):
-            early = self._drift(coming, losses_of)
+        if self.rules.learning.early and not self.pending:
+            early = self._follow_up(coming) or (self._drift(coming, losses_of) if self._is_time(coming) else None)
             if early is not None and early.boundary < self.next_boundary:
                 called.append(early)
         if self.next_boundary <= coming:
             self.scheduled = self.rules.scheduled(coming)
-            called.append(TrainingCall(self.scheduled, Author.CALENDAR, "scheduled"))
+            called.append(TrainingCall(self.scheduled, Author.CALENDAR, "scheduled", self._changed(self.scheduled)))
         self.pending += called
         return called
 
@@ -157,6 +158,22 @@ class ModelLifecycle:
         bars = (coming - self.watched) // self.rules.timeframe.delta - self.rules.horizon
         return bars >= self.rules.learning.block and (first or bars % self.rules.learning.block == 0)
 
+    def _changed(self, boundary: datetime) -> datetime | None:
+        """When the market changed, as far as the model in force was trained after that and windows still reach farther back."""
+        changed = self.card.market_changed if self.rules.learning.early else None
+        return changed if changed is not None and changed > boundary - self.rules.models.train_window else None
+
+    def _follow_up(self, coming: datetime) -> TrainingCall | None:
+        """A model of a changed market is replaced each time there is twice as much to learn from, until the calendar does so."""
+        boundary = datetime.fromisoformat(self.card.boundary)
+        changed = self._changed(boundary)
+        if changed is None:
+            return None
+        again = self.rules.aligned(boundary + (boundary - changed))
+        if again > coming or again <= self.watched:
+            return None
+        return TrainingCall(again, Author.DRIFT, f"drift: twice the time since the change of {changed:%Y-%m-%d %H:%M}", changed)
+
     def _drift(self, coming: datetime, losses_of: LossesOf) -> TrainingCall | None:
         usual = self._reference(losses_of)
         if usual is None:
@@ -167,15 +184,16 @@ class ModelLifecycle:
         found = first_drift([loss for _, loss in means], usual, self.rules.drift)
         if found is None:
             return None
-        boundary = self.watched + (means[found][0] + 1) * block + over
-        recent = float(np.mean([loss for _, loss in means[: found + 1]]))
-        reason = f"drift: loss {recent:.4f} over {found + 1} blocks of {self.rules.learning.block} bars, usually {np.exp(usual.mean):.4f}"
-        return TrainingCall(boundary, Author.DRIFT, reason)
+        worse = means[change_point([loss for _, loss in means[: found + 1]], usual) : found + 1]
+        boundary, changed = self.watched + (worse[-1][0] + 1) * block + over, self.watched + worse[0][0] * block
+        recent = float(np.mean([loss for _, loss in worse]))
+        reason = f"drift: loss {recent:.4f} over {len(worse)} blocks of {self.rules.learning.block} bars, usually {np.exp(usual.mean):.4f}"
+        return TrainingCall(boundary, Author.DRIFT, reason, changed)
 
     def _reference(self, losses_of: LossesOf) -> Reference | None:
         if self.card.model_id not in self._references:
             end = datetime.fromisoformat(self.card.boundary)
-            first = end - self.rules.learning.reference
+            first = max(end - self.rules.learning.reference, self._changed(end) or ANCHOR)
             losses = losses_of(self.card, first).losses(self.card, first, end, end)
             means = _blocks(losses, first, self.rules.block, (end - first) // self.rules.block)
             self._references[self.card.model_id] = reference(np.asarray([loss for _, loss in means], dtype=np.float64))

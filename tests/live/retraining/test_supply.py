@@ -139,7 +139,7 @@ class Failing:
     boundary: datetime = NOW
     is_done: bool = True
 
-    def begin(self, boundary: datetime, *, awaited: bool = False) -> Failing:
+    def begin(self, boundary: datetime, changed: datetime | None = None, *, awaited: bool = False) -> Failing:
         return replace(self, boundary=boundary)
 
     def finish(self) -> str:
