@@ -139,13 +139,18 @@ def markets(given: argparse.Namespace) -> Iterator[tuple[str, Candles]]:
     """Every market with its name: the coins of a folder, or seeds of the sample market."""
     last = pd.Timestamp(given.last, tz="UTC")
     if given.data is not None:
-        files = {coin: given.data / f"binance_spot_{coin}USDT_1h.csv.gz" for coin in given.coins}
-        read = {coin: pd.read_csv(path, parse_dates=["timestamp"]).set_index("timestamp") for coin, path in files.items()}
-        yield f"{len(read)} coins", {f"{coin}/USDT": frame.loc[frame.index < last] for coin, frame in read.items()}
+        yield f"{len(given.coins)} coins", coin_candles(given.data, given.coins, last)
         return
     for seed in range(given.seeds):
         symbols = [f"{coin}/USDT" for coin in given.coins]
         yield f"seed {seed}", {s: sample_candles(s, HOUR, seed=seed, until=last.to_pydatetime()) for s in symbols}
+
+
+def coin_candles(folder: Path, coins: Sequence[str], last: pd.Timestamp) -> Candles:
+    """The candles of a folder up to a moment, by symbol."""
+    files = {coin: folder / f"binance_spot_{coin}USDT_1h.csv.gz" for coin in coins}
+    read = {coin: pd.read_csv(path, parse_dates=["timestamp"]).set_index("timestamp") for coin, path in files.items()}
+    return {f"{coin}/USDT": frame.loc[frame.index < last] for coin, frame in read.items()}
 
 
 def tried(candles: Candles, kinds: Mapping[str, Kind], terms: Terms, path: str) -> dict[str, Found]:
@@ -263,6 +268,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cost", type=float, default=None, help="basis points a side (default: 7, on the sample market 2)")
     parser.add_argument("--without", nargs="*", default=[], choices=[kind for kind in KINDS if kind != SHIPPED], help="kinds to leave out")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what each market came to here, and go on from what is kept")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="keep models here, and use those that are there")
     parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args(argv)
     given.coins = given.coins or (COINS if given.data is not None else COINS[:2])
@@ -277,8 +283,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     kept = Kept(given.keep, fingerprint.of_value(asked)[:8])
     for name, candles in markets(given):
         known = kept.read(name)
-        with TemporaryDirectory() as path:
-            new = tried(candles, {kind: each for kind, each in kinds.items() if kind not in known}, terms, path)
+        with TemporaryDirectory() as empty:
+            new = tried(candles, {kind: each for kind, each in kinds.items() if kind not in known}, terms, str(given.models or empty))
         kept.write(name, known | new)
         results.append({kind: (known | new)[kind] for kind in kinds})
         sys.stdout.write(f"{name}: {', '.join(f'{k} {metrics.sharpe(f.returns, 365):.2f}' for k, f in results[-1].items())}\n")

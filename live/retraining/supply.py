@@ -93,6 +93,7 @@ class ModelSupply:
         coming = at + self.timeframe.delta
         self.collect(coming)
         self._called(coming)
+        self._guard(coming)
         self._hear(coming)
 
     def collect(self, coming: datetime, *, wait: bool = False) -> None:
@@ -159,10 +160,16 @@ class ModelSupply:
             return False
         newest = self.record.entries[-1]
         card = self.stock.card(newest.model_id)
-        self.lifecycle = ModelLifecycle(self.rules, card, newest.since or self._since(newest), self.record.scheduled)
+        watched = newest.since or self._since(newest)
+        self.lifecycle = ModelLifecycle(self.rules, card, watched, self.record.scheduled, before=self._before(newest))
         self._open_sources(terms)
         self._in_force(card, max(term.since for term in terms))
         return True
+
+    def _before(self, entry: PromotionRecord) -> ModelCard | None:
+        """The model that comes back if the one of this promotion fails its guard period; none for what a person ordered."""
+        is_guarded = self.rules.learning.guard > 0 and entry.action is PromotionAction.PROMOTED and entry.by is not Author.PERSON
+        return self.stock.card(entry.other) if is_guarded and entry.other and self.stock.registry.holds(entry.other) else None
 
     def _since(self, entry: PromotionRecord) -> datetime:
         """Since when a model speaks: the one a session begins with spoke before."""
@@ -190,6 +197,10 @@ class ModelSupply:
             if call.by is Author.DRIFT:
                 self._notify("drift", boundary=call.boundary.isoformat(), reason=call.reason)
         self._train_next()
+
+    def _guard(self, coming: datetime) -> None:
+        if (rolled_back := self.lifecycle.guard(coming, self._losses_of)) is not None:
+            self._apply(rolled_back)
 
     def _train_next(self) -> None:
         waiting = [call for call in self.lifecycle.pending if call.boundary not in self._trained]

@@ -124,6 +124,8 @@ class _OnlineRun:
             for call, card in [pair for pair in ready if lifecycle.is_ready(pair[0], coming)]:
                 self._decided(lifecycle.decide(call, card, coming, self._losses_of))
             ready = [pair for pair in ready if pair[0] in lifecycle.pending]
+            if (rolled_back := lifecycle.guard(coming, self._losses_of)) is not None:
+                self._decided(rolled_back)
             self._apply_command(lifecycle, commands, coming)
         served = tuple(self._served(d, until) for d, until in self._terms(last))
         in_service = tuple(s for s in served if s is not None)

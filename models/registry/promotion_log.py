@@ -32,6 +32,7 @@ class PromotionAction(StrEnum):
 class Author(StrEnum):
     CALENDAR = "calendar"
     DRIFT = "drift"
+    GUARD = "guard"
     PERSON = "person"
 
 
