@@ -18,8 +18,7 @@ _MODEL: Final = "$(basename $(dirname $(find var/models -name card.json | head -
 # What a page has a name for, and the reader has another.
 _WORDS: Final = {
     "NAME": "demo-1", "FOLDER": "reports/output/*-BTC-USDT-*", "MODULE:CLASS": "trend.py:Trend", "FILE:CLASS": "trend.py:Trend",
-    "FILE:NAME": "my_model.py:Ridge", "FILE": "BTCUSDT-4h.csv", "TEXT": "tried", "MODEL": _MODEL,
-    "--resample 4h": "--resample 1d",  # the checkout's own bars are of four hours
+    "FILE:NAME": "my_model.py:Ridge", "FILE": "BTCUSDT-1h.csv", "TEXT": "tried", "MODEL": _MODEL,
     "20261122-151402": "$(ls reports/output | grep BTC | head -1)", "20261123-091130": "$(ls reports/output | grep BTC | tail -1)",
 }  # fmt: skip
 
@@ -33,6 +32,8 @@ class Fate(Enum):
     ASKS = "something is missing, and one line says what: it ends with 2"
     ELSEWHERE = "it is run elsewhere, or needs what a test does not have"
 
+
+_DAYS: Final = "--from 2024-05-01 --to 2024-08-31"
 
 # The first pattern that is found says what becomes of a command, and why where it is not run.
 _FATES: Final[tuple[tuple[str, Fate, str], ...]] = (
@@ -57,7 +58,11 @@ _FATES: Final[tuple[tuple[str, Fate, str], ...]] = (
     (r"forwardtrader logs btc", Fate.STEERS, ""),
     (r"(?:run_live\.py|forwardtrader live).*--bars", Fate.ENDS, ""),
     (r"run_live\.py|forwardtrader live|forwardtrader serve|-m sandbox", Fate.RUNS, ""),
-    (r"parity\s*$|models\.registry$|import$|check-strategy$|check-forecaster$|python -m reports$", Fate.ASKS, ""),
+    (
+        r"parity\s*$|models\.registry$|import(?: --kind mark --timeframe 1m)?$|check-strategy$|check-forecaster$|python -m reports$",
+        Fate.ASKS,
+        "",
+    ),
     (r"python run_backtest\.py (--audit|--strategy my_module:MyStrategy)$", Fate.ENDS, ""),
 )
 
@@ -71,8 +76,11 @@ class Shown:
 
     @property
     def typed(self) -> str:
-        """Without what is optional, and with names of the reader's own."""
+        """Without what is optional, with names of the reader's own, and over days of theirs: a few months, so that it does not take long."""
         text = re.sub(r"\s\[[^\]]*\]", "", self.text)
+        if re.search(r"run_backtest\.py|forwardtrader backtest", text) and not re.search(r"--help|--timeframe|--to 2022-03-01", text):
+            text = re.sub(r"\s--(?:from|to) \S+", "", text)
+            text = re.sub(r"(run_backtest\.py|forwardtrader backtest)", rf"\1 {_DAYS}", text)
         for word, own in sorted(_WORDS.items(), key=lambda item: -len(item[0])):
             text = re.sub(rf"(?<![\w/.-]){re.escape(word)}(?![\w:=])", lambda _found, own=own: own, text)
         return text.replace("HOST", "127.0.0.1")
@@ -90,5 +98,5 @@ def commands(page: Path) -> list[Shown]:
     """Every command of a page once, in the page's order; lines that end with a backslash go on."""
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     found = sorted([*_LINE.finditer(text), *_SPAN.finditer(text)], key=lambda match: match.start())
-    texts = (re.sub(r"\s{2,}", " ", re.sub(r"\s{2,}(?:#|[a-z]+ [a-z]+ ).*$", "", match[1])).strip() for match in found)
+    texts = (re.sub(r"\s+", " ", re.sub(r"\s{2,}(?:#|[a-z]+ [a-z]+ ).*$", "", match[1])).strip() for match in found)
     return [Shown(page.name, each) for each in dict.fromkeys(texts)]

@@ -38,9 +38,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("this checkout has no .venv; make backtest makes it")
     folder = make_checkout(tmp_path_factory.mktemp("reader"))
     ended(folder, _SESSION.format(name="demo-1", speed="lockstep") + " --bars 12")
-    ended(folder, "python run_backtest.py --from 2024-01-01 --to 2024-06-01")
+    ended(folder, "python run_backtest.py --from 2024-05-01 --to 2024-08-31")
     for fast in (10, 20):
-        ended(folder, f"python run_backtest.py --from 2024-01-01 --to 2024-06-01 --strategy trend.py:Trend --param fast={fast}")
+        ended(folder, f"python run_backtest.py --from 2024-05-01 --to 2024-08-31 --strategy trend.py:Trend --param fast={fast}")
     return folder
 
 
