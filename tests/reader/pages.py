@@ -51,6 +51,8 @@ _FATES: Final[tuple[tuple[str, Fate, str], ...]] = (
     (r"--check --session btc", Fate.ELSEWHERE, "needs a real venue"),
     (r"(?:run_live\.py|forwardtrader live)(?=.*--paper)(?!.*--sandbox)", Fate.ELSEWHERE, "needs a real venue"),
     (r"run_live\.py --strategy my", Fate.ELSEWHERE, "needs a real venue"),
+    (r"--factor fear_greed", Fate.ELSEWHERE, "needs the sources of factors; tests/feeds/fetching has them on loopback"),
+    (r"run_live\.py --check$", Fate.ELSEWHERE, "needs a real venue"),
     (r"--beyond-this-machine", Fate.ELSEWHERE, "needs that address"),
     (r"--session tutorial", Fate.ENDS, ""),
     (r"--status|forwardtrader status|--pause|--resume|--flatten", Fate.STEERS, ""),
@@ -58,9 +60,8 @@ _FATES: Final[tuple[tuple[str, Fate, str], ...]] = (
     (r"forwardtrader logs btc", Fate.STEERS, ""),
     (r"(?:run_live\.py|forwardtrader live).*--bars", Fate.ENDS, ""),
     (r"run_live\.py|forwardtrader live|forwardtrader serve|-m sandbox", Fate.RUNS, ""),
-    (
-        r"parity\s*$|models\.registry$|import(?: --kind mark --timeframe 1m)?$|check-strategy$|check-forecaster$|python -m reports$",
-        Fate.ASKS,
+    (r"import(?: --kind mark --timeframe 1m)?$", Fate.ASKS, ""),
+    (r"parity\s*$|models\.registry$|check-strategy$|check-forecaster$|python -m reports$", Fate.ASKS, ""),
         "",
     ),
     (r"python run_backtest\.py (--audit|--strategy my_module:MyStrategy)$", Fate.ENDS, ""),
@@ -76,7 +77,7 @@ class Shown:
 
     @property
     def typed(self) -> str:
-        """Without what is optional, with names of the reader's own, and over days of theirs: a few months, so that it does not take long."""
+        """Without what is optional, with names of the reader's own, and over days of theirs: a few months, which do not take long."""
         text = re.sub(r"\s\[[^\]]*\]", "", self.text)
         if re.search(r"run_backtest\.py|forwardtrader backtest", text) and not re.search(r"--help|--timeframe|--to 2022-03-01", text):
             text = re.sub(r"\s--(?:from|to) \S+", "", text)
