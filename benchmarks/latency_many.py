@@ -1,7 +1,8 @@
 """From a closed bar of many symbols to the last of its orders: `python -m benchmarks.latency_many --symbols 20`.
 
-As `benchmarks.latency`, with as many symbols as wanted in one account: each is forecast at every bar by models of its own, all are decided on
-together, and the sign of the forecasts is turned by turns, so that every bar has an order of every symbol. Two ways are measured, for each bar:
+As `benchmarks.latency`, with many symbols in one account: each is forecast at every bar by models of its own, all are decided on together,
+and the sign of the forecasts is turned by turns, so that every bar has an order of every symbol. Two
+ways are measured, for each bar:
 
 - whole: the first closed candle pushed by the exchange to the last order received by it, both stamped there;
 - ours: the first closed candle heard to the last order request handed to the HTTP client.
@@ -81,10 +82,11 @@ def main() -> int:
     given = parser.parse_args()
     bars = measure(given.symbols, given.bars, given.per_second)
     full = bars.fully_traded(given.symbols)
-    print(f"{len(full)} bars with orders, {int(full.sum())} of them with one of each of {given.symbols} symbols; {int(bars.orders.sum())} orders")
+    print(f"{int(full.sum())} of {len(full)} bars with orders had one of each of {given.symbols} symbols")
     for name, ways in (("whole", bars.whole[full]), ("ours", bars.ours[-len(full) :][full])):
         f = facts_of(ways)
-        print(f"{name}: p50 {f['p50_ms']:.1f} ms, p95 {f['p95_ms']:.1f}, p99 {f['p99_ms']:.1f}, max {f['max_ms']:.1f} (to reach: {TARGET_MS:g})")
+        shown = ", ".join(f"{what} {f[f'{what}_ms']:.1f}" for what in ("p50", "p95", "p99", "max"))
+        print(f"{name}, ms: {shown} (to reach: {TARGET_MS:g})")
     return 0
 
 
