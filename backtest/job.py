@@ -252,7 +252,7 @@ def assembled(
     }
     parts = {"strategy": own, "benchmark": summaries, "not_computed": left_out, **sections}
     full = plain.model_copy(update=parts | {"optimisation": optimised(equity) if optimised else None})
-    return RunArtefacts(full, forecasts.table, record.fills, equity)
+    return RunArtefacts(full, forecasts.table, record.fills, equity, record.stops)
 
 
 def _saved(run: RunArtefacts, request: BacktestRequest, markets: Mapping[str, History]) -> tuple[RunArtefacts, Path]:
@@ -260,7 +260,7 @@ def _saved(run: RunArtefacts, request: BacktestRequest, markets: Mapping[str, Hi
     folder = make_run_dir(Path(request.settings.reports.output), run.manifest.run_id)
     artefacts.save_candles(folder, {s: history.candles for s, history in markets.items()}, pd.DatetimeIndex(run.equity.index))
     named = run.manifest.model_copy(update={"run_id": folder.name})
-    return artefacts.save(folder, RunArtefacts(named, run.forecasts, run.fills, run.equity)), folder
+    return artefacts.save(folder, replace(run, manifest=named)), folder
 
 
 def _benchmarks(request: BacktestRequest, markets: Mapping[str, History], year: int) -> dict[str, benchmarks.Benchmark]:
@@ -361,7 +361,7 @@ def with_judgement(run: RunArtefacts, judgement: RunJudgement, seconds: Mapping[
     reasons = [f"{symbol}: {note}" for symbol, notes in unknown.items() for note in notes]
     parts["verdict_reasons"] = [*parts.get("verdict_reasons", []), *reasons]
     whole = RunManifest.model_validate(tree | parts | {"timing_s": dict(seconds)})
-    return RunArtefacts(whole, run.forecasts, run.fills, run.equity)
+    return replace(run, manifest=whole)
 
 
 def _timed(run: RunArtefacts, folder: Path, seconds: Mapping[str, float]) -> RunArtefacts:
@@ -369,4 +369,4 @@ def _timed(run: RunArtefacts, folder: Path, seconds: Mapping[str, float]) -> Run
     timing = {name: round(s, 3) for name, s in seconds.items()}
     whole = run.manifest.model_copy(update={"timing_s": timing | {"total": round(sum(seconds.values()), 3)}})
     manifest.write(folder, whole)
-    return RunArtefacts(whole, run.forecasts, run.fills, run.equity)
+    return replace(run, manifest=whole)

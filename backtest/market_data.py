@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.backtest.request import BacktestRequest
-from forwardtrader.core import fingerprint
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import InvalidDates, InvalidSetting
 from forwardtrader.core.settings import ModelSettings
@@ -21,7 +20,7 @@ from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.fetching.history import complete
 from forwardtrader.feeds.history.detail import Whole, load_detail
-from forwardtrader.feeds.history.needs import History, load_history
+from forwardtrader.feeds.history.needs import History, history_fingerprint, load_history
 from forwardtrader.feeds.history.perpetual_facts import NO_FILES
 from forwardtrader.feeds.universe import TopByVolume, members_between, parse_universe, read_universe, top_by_volume
 from forwardtrader.feeds.venues.contracts import require_one_account
@@ -84,8 +83,7 @@ def with_detail(history: History, request: BacktestRequest, clock: Clock) -> His
     if objection := volume_objection(request.settings.strategies, volume):
         raise InvalidSetting(objection)
     known = (*history.notes, *detail.source_notes, *(f"{symbol}: {note}" for note in detail.notes))
-    own = [fingerprint.of_frame(frame) for frame in (detail.candles, detail.marks) if frame is not None]
-    return replace(history, detail=detail, notes=known, fingerprint=fingerprint.of_value([history.fingerprint, own]))
+    return replace(history, detail=detail, notes=known, fingerprint=history_fingerprint(history.candles, history.perpetual, detail))
 
 
 def _listed(request: BacktestRequest, clock: Clock, file: Path | None) -> dict[str, History]:
@@ -129,16 +127,13 @@ def _history(request: BacktestRequest, symbol: str, clock: Clock) -> History:
 
 
 def with_factors(history: History, book: FactorBook, first: datetime) -> History:
-    """The history with the columns of the factors, and a note for each that was not known at some bars traded; as it is without any.
-
-    Its fingerprint then is that of candles and factors together, so that other values make another trial.
-    """
+    """The history with the columns of the factors, and a note for each that was not known at some bars traded; as it is without any."""
     if not book:
         return history
     frame = book.beside(history.candles)
     notes = [_note(frame[name].loc[pd.Timestamp(first) :], name) for name in frame.columns if str(name).startswith(PREFIX)]
     known = (*history.notes, *(note for note in notes if note))
-    return replace(history, candles=frame, fingerprint=fingerprint.of_frame(frame), notes=known)
+    return replace(history, candles=frame, fingerprint=history_fingerprint(frame, history.perpetual, history.detail), notes=known)
 
 
 def _note(column: pd.Series, name: str) -> str:

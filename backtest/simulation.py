@@ -19,7 +19,7 @@ from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, extra_bars, record_of
-from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.detail.series import DetailSeries
 from forwardtrader.strategies.margin.series import PerpetualSeries

@@ -27,8 +27,8 @@ class History:
     """Closed candles of one symbol, with all that a report must state about them.
 
     `candles` is a frame as described in `feeds.candles.schema`; `source` is for people ("binance", "file btc.csv",
-    "sample market, seed 0"); `notes` are lines a user should read; `fingerprint` is `core.fingerprint.of_frame(candles)`, of a perpetual
-    together with its marks and funding, which are in `perpetual`;
+    "sample market, seed 0"); `notes` are lines a user should read; `fingerprint` is `history_fingerprint` of it; `perpetual` has the marks
+    and funding of a perpetual;
     `members` are the spans in which the symbol may be traded, None for all of time; `detail` are finer candles inside them, None where none
     were asked for.
     """
@@ -88,9 +88,25 @@ def load_history(
             raise InvalidSetting(f"{symbol} is no perpetual and has neither funding nor a mark price; leave the file out")
         return history
     beside = perpetual_facts(request, found, history.candles, history.rules, facts, from_file=file is not None)
-    own = {"marks": fingerprint.of_frame(beside.marks), "funding": fingerprint.of_frame(beside.funding.to_frame())}
-    notes = (*history.notes, *(f"{symbol}: {note}" for note in beside.notes))
-    return replace(history, perpetual=beside, notes=notes, fingerprint=fingerprint.of_value([history.fingerprint, own]))
+    return with_facts(history, beside)
+
+
+def with_facts(history: History, beside: PerpetualHistory) -> History:
+    """The history of a perpetual with its marks and funding, and a note on each that is not known."""
+    notes = (*history.notes, *(f"{history.symbol}: {note}" for note in beside.notes))
+    return replace(history, perpetual=beside, notes=notes, fingerprint=history_fingerprint(history.candles, beside))
+
+
+def history_fingerprint(frame: pd.DataFrame, beside: PerpetualHistory | None = None, detail: DetailHistory | None = None) -> str:
+    """Fingerprint of candles, with the columns of factors beside them, and of all that goes with them: other values make another trial."""
+    found = fingerprint.of_frame(frame)
+    if beside is not None:
+        own = {"marks": fingerprint.of_frame(beside.marks), "funding": fingerprint.of_frame(beside.funding.to_frame())}
+        found = fingerprint.of_value([found, own])
+    if detail is not None:
+        inside = [fingerprint.of_frame(each) for each in (detail.candles, detail.marks) if each is not None]
+        found = fingerprint.of_value([found, inside])
+    return found
 
 
 def _finished(request: HistoryRequest, found: Found, start: datetime | None, end: datetime | None) -> History:

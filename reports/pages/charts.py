@@ -23,6 +23,7 @@ from forwardtrader.core import atomic
 
 MOST_POINTS: Final = 60_000
 PLOTLY: Final = "plotly.min.js"
+LIQUIDATION: Final = "liquidation"  # a kind of stops
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Chart = dict[str, Any]
@@ -82,6 +83,22 @@ def fill_marks(fills: pd.DataFrame, symbol: str) -> dict[str, list[Any]]:
         for side, size, price, reason in zip(rows["side"], rows["size"], rows["price"], rows["reason"], strict=True)
     ]
     return {"time": times, "price": rows["price"].tolist(), "side": rows["side"].tolist(), "text": texts}
+
+
+def stop_lines(stops: pd.DataFrame, symbol: str, end: pd.Timestamp) -> dict[str, dict[str, str]]:
+    """The stops of one symbol by what the page calls them: since and until in milliseconds, and prices, packed; `end` is where those that
+    rest on are drawn to."""
+    own = stops.loc[stops["symbol"] == symbol]
+    kinds = {"stops": own["kind"] != LIQUIDATION, "liquidation": own["kind"] == LIQUIDATION}
+    return {
+        name: {
+            "since": packed_times(pd.DatetimeIndex(own.loc[rows, "since"])),
+            "until": packed_times(pd.DatetimeIndex(own.loc[rows, "until"].fillna(end))),
+            "price": packed(own.loc[rows, "price"].to_numpy()),
+        }
+        for name, rows in kinds.items()
+        if rows.any()
+    }
 
 
 def line(column: str, name: str, color: str, **more: Any) -> dict[str, Any]:
