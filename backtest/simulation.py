@@ -89,8 +89,8 @@ def series_of(history: History) -> PerpetualSeries | None:
 
 
 def detail_of(history: History) -> DetailSeries | None:
-    """The finer candles as the broker takes them; None where there are none."""
-    detail = history.detail
+    """The finer candles as the broker takes them, of the bars that the history still has; None where there are none."""
+    detail = None if history.detail is None else history.detail.within(history.candles)
     if detail is None:
         return None
     opened, at = (index.as_unit("ms").asi8 / 1000.0 for index in (detail.opened, pd.DatetimeIndex(detail.candles.index)))
