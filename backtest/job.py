@@ -17,7 +17,7 @@ from rich.console import Console
 
 from forwardtrader.backtest.checks import checked, seen_until
 from forwardtrader.backtest.forecasting import Forecasts, tables, train
-from forwardtrader.backtest.market_data import load_markets
+from forwardtrader.backtest.market_data import charges_of, load_markets
 from forwardtrader.backtest.progress import RunProgress, Stage
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import (
@@ -114,7 +114,7 @@ def run_backtest(
                 tearsheet.wait()
             finally:
                 write_page()  # as late as this, so that it links what has been drawn
-            render_run_index(Path(request.settings.reports.output))
+            render_run_index(Path(request.settings.reports.output), Path(request.settings.live.sessions_path))
         run = _timed(run, folder, progress.seconds)
     if request.open_page:
         webbrowser.open((folder / "index.html").resolve().as_uri())
@@ -137,8 +137,13 @@ def _with_importance(run: RunArtefacts, walk: WalkForward, request: BacktestRequ
     return replace(run, manifest=run.manifest.model_copy(update=update))
 
 
-def judge_market(request: BacktestRequest, markets: Mapping[str, History], clock: Clock) -> tuple[RunArtefacts, RunJudgement]:
+def judge_market(
+    request: BacktestRequest, markets: Mapping[str, History], clock: Clock, *, in_full: bool = True
+) -> tuple[RunArtefacts, RunJudgement]:
     """A whole run on candles at hand, from training to verdict; nothing is written but models and the trial.
+
+    Args:
+        in_full: whether forecasts are shifted also where the verdict does not hang on it.
 
     Raises:
         TradingError: whatever stands in the way, as one line.
@@ -149,6 +154,8 @@ def judge_market(request: BacktestRequest, markets: Mapping[str, History], clock
     record = simulate(markets, forecasts, request)
     run = assembled(request, markets, forecasts, record, clock)
     judgement = judged(request, markets, forecasts, run, reads_forecasts=record.reads_forecasts)
+    if not (in_full or judgement.hangs_on_shifted_forecasts):
+        return run, judgement
     return run, credited(request, markets, forecasts, run, judgement, _ignored)
 
 
@@ -265,7 +272,9 @@ def _saved(run: RunArtefacts, request: BacktestRequest, markets: Mapping[str, Hi
 
 def _benchmarks(request: BacktestRequest, markets: Mapping[str, History], year: int) -> dict[str, benchmarks.Benchmark]:
     settings = request.settings.strategies
-    account = benchmarks.BenchmarkAccount(cash=settings.cash, fee_bps=settings.fee_bps, slippage_bps=settings.slippage_bps)
+    account = benchmarks.BenchmarkAccount(
+        cash=settings.cash, fee_bps=settings.fee_bps, slippage_bps=settings.slippage_bps, charges=charges_of(markets)
+    )
     candles = {symbol: history.candles for symbol, history in markets.items()}
     return {
         "buy_and_hold": benchmarks.buy_and_hold(candles, account, trade_from=request.first),
@@ -326,6 +335,7 @@ def judged(
     result = RunResult(
         forecasts=run.forecasts, baselines=forecasts.baselines, equity=run.equity, fills=run.fills, candles=candles, sweep=sweep,
         reads_forecasts=reads_forecasts, own_rule=not request.strategy, seen_until=seen_until(request) if reads_forecasts else "",
+        charges=charges_of(markets),
     )  # fmt: skip
     ledger = TrialLedger(Path(settings.reports.ledger_path))
     found_scores = scores or scored(request, markets, forecasts)

@@ -173,3 +173,8 @@ def history_start(first: datetime, settings: ModelSettings, timeframe: Timeframe
     # The boundary in force on the first day may lie up to one retraining span before it, and the base of its warm start further.
     before = settings.retrain_every * settings.anew_every
     return first - settings.train_window - before - timedelta(seconds=bars * timeframe.seconds * slack / share)
+
+
+def charges_of(markets: Mapping[str, History]) -> dict[str, pd.Series[float]]:
+    """Per perpetual, what a long of one unit pays in funding at each bar's open, in quote."""
+    return {symbol: h.perpetual.charges(h.timeframe) for symbol, h in markets.items() if h.perpetual is not None}
