@@ -38,6 +38,7 @@ LAYERS: dict[str, str] = {
     "feeds": """
         recording
         history live
+        confirmation
         fetching perpetuals
         backtrader_data files venues
         candles

@@ -38,6 +38,7 @@ from forwardtrader.live.output.job import WriteJob
 from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import fresh_rows
+from forwardtrader.live.output.venues import SessionVenues
 from forwardtrader.live.preflight.consent import require_consent
 from forwardtrader.live.preflight.owner import account_of, machine_name, remember_account, require_journal_of
 from forwardtrader.live.preflight.shared_state import leased, require_shared_state
@@ -118,6 +119,7 @@ class _Assembly:
         self.close_channel: Callable[[], None] = channel.close if channel is not None else lambda: None
         stack.callback(self.close_channel)
         self.send: Callable[[str, str, str], None] = channel.send if channel is not None else lambda *_alert: None
+        self.venues = SessionVenues(self.store, request.symbols)
         self.health = SessionHealth(self.store, clock, self.send)
         if channel is not None:
             begin_chat(channel, request, clock, self.store, self.health, view.line)
@@ -183,7 +185,7 @@ class _Assembly:
 
     def _model_supply(self) -> ModelSupply:
         request, notify = self.request, self.health.notify
-        candles = SessionCandles(request.folder, self.store, request.symbols, self.factors.beside)
+        candles = SessionCandles(request.folder, self.store, request.symbols, self.factors.beside, self.venues.books)
         return ModelSupply(
             request.symbols, request.settings.models, request.settings.strategies.horizon, request.timeframe, folder=request.folder,
             candles=lambda: candles, notify=notify,
@@ -208,10 +210,9 @@ class _Assembly:
         until = None if self.resumed.is_frozen else self.resumed.last
         known = {s: known_forecasts(self.store, s, until) for s in self.request.symbols}
         failed, worked = self.callbacks.forecast_failed, self.callbacks.forecast_works
+        seen = {s: self.venues.source(models.sources[s], s) for s in self.request.symbols}
         return {
-            s: SessionForecasts(
-                models.sources[s], known[s], resumed.forecasts_from(s, first), failed=partial(failed, s), worked=partial(worked, s)
-            )
+            s: SessionForecasts(seen[s], known[s], resumed.forecasts_from(s, first), failed=partial(failed, s), worked=partial(worked, s))
             for s in self.request.symbols
         }
 
@@ -220,7 +221,7 @@ class _Assembly:
     def _bridge(self, journal: Journal | None) -> CCXTStore:
         bridge = open_bridge(self.request, self.market, journal)
         bridge.on_idle = self.callbacks.idle
-        bridge.on_merge_event = self.health.notify
+        bridge.on_merge_event, bridge.on_signal, bridge.judged_state = self.health.notify, self.venues.add, self.venues
         bridge.was_recorded, bridge.recorded, bridge.began = self.resumed.has_kept, self.resumed.kept, self.first_ms
         if self.resumed.last is not None:
             bridge.recorded_until = self.resumed.last + self.request.timeframe.seconds * 1000

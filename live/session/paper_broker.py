@@ -90,11 +90,11 @@ class Confirmations:
     """Objections of the confirming venues to an entry: asked for at new bars, read from the record at bars of an earlier process.
 
     Args:
-        ask: why a symbol should not be entered now; "" for no objection.
+        ask: why a symbol should not be entered at the bar that opened at a time (ms UTC); "" for no objection.
         until: open time (ms UTC) of the newest bar that an earlier process recorded; None where there was none.
     """
 
-    def __init__(self, store: SessionStore, ask: Callable[[str], str], until: int | None) -> None:
+    def __init__(self, store: SessionStore, ask: Callable[[str, int], str], until: int | None) -> None:
         self._store = store
         self._ask = ask
         self._until = -1 if until is None else until
@@ -104,7 +104,7 @@ class Confirmations:
         """Why no position in `symbol` may be entered at the bar that opened at `at` (ms UTC); "" where it may."""
         if at <= self._until:
             return self._store.entry_block(at, symbol)
-        reason = self._ask(symbol)
+        reason = self._ask(symbol, at)
         if reason or self._recorded.pop((at, symbol), ""):  # a process that died at this bar may have got another answer
             self._store.block_entry(at, symbol, reason)
         return reason

@@ -1,0 +1,61 @@
+"""What is known at a bar about the venues of one market."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """Why a venue is not trusted; each completes a sentence that begins with its name."""
+
+    LATE = "is late"
+    SILENT = "is silent"
+    INVALID = "has prices that cannot be"
+    OUT_OF_ORDER = "has bars out of order"
+    FROZEN = "stands still while others move"
+    OUTLIER = "lies apart from the others"
+    DECIMAL = "has a misplaced decimal point"
+
+
+class Agreement(StrEnum):
+    """Whether the confirming venues agree with the traded one's prices."""
+
+    AGREED = "agreed"
+    DISAGREED = "disagreed"  # the traded one is the one that lies apart, or nobody knows which does
+    ALONE = "alone"  # no other venue can be trusted now
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement at one bar.
+
+    Attributes:
+        at: its open time, milliseconds UTC.
+        agreement: as above.
+        source: the venue whose bar the features see; "" where no trusted one has a bar.
+        faults: of the venues that are not trusted, those included that have to prove themselves again.
+        objection: why no position should be entered at this bar; "" where it may.
+    """
+
+    at: int
+    agreement: Agreement
+    source: str
+    faults: Mapping[str, Fault] = field(default_factory=dict)
+    objection: str = ""
+
+    def differs(self, before: Verdict | None) -> bool:
+        """Whether something is to be said that the verdict before did not say; distances in basis points change at each bar."""
+        return before is None or self._said != before._said
+
+    @property
+    def _said(self) -> tuple[object, ...]:
+        return self.agreement, self.source, dict(self.faults), bool(self.objection)
+
+    @property
+    def detail(self) -> str:
+        """A readable line: who is not trusted, and whose prices the features see."""
+        faults = [f"{venue} {fault}" for venue, fault in self.faults.items()]
+        seen = f"features see {self.source}" if self.source else "features see no bar"
+        return "; ".join([*([self.objection] if self.objection else faults or ["the venues agree"]), seen])
