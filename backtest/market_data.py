@@ -20,12 +20,14 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.fetching.history import complete
+from forwardtrader.feeds.history.confirmed import confirmed
 from forwardtrader.feeds.history.detail import Whole, load_detail
 from forwardtrader.feeds.history.needs import History, load_history
 from forwardtrader.feeds.history.perpetual_facts import NO_FILES
 from forwardtrader.feeds.universe import TopByVolume, members_between, parse_universe, read_universe, top_by_volume
 from forwardtrader.feeds.venues.contracts import require_one_account
 from forwardtrader.models.features.selection import look_back
+from forwardtrader.models.signal_bars import SignalBars
 from forwardtrader.models.walk_forward import lead_bars, open_share
 from forwardtrader.strategies.orders.entries import volume_objection
 
@@ -55,6 +57,7 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
             raise InvalidDates(
                 f"{symbol} ends at {newest:%Y-%m-%d %H:%M} in {history.source}; choose a --from before that, or get newer candles"
             )
+    markets = {s: confirmed(history, feeds, clock, request.confirm.get(s, ())) for s, history in markets.items()}
     volumes = {symbol: history.candles["volume"].to_numpy(dtype=np.float64) for symbol, history in markets.items()}
     if objection := volume_objection(request.settings.strategies, volumes):
         raise InvalidSetting(objection)
@@ -128,6 +131,11 @@ def _history(request: BacktestRequest, symbol: str, clock: Clock) -> History:
     return since(share) if share < 1.0 and timeframe.seconds < DAY_S and not models.expanding else found
 
 
+def seen(history: History) -> pd.DataFrame:
+    """The candles as features see them: another venue's where its own could not be trusted."""
+    return history.candles if history.venues is None else SignalBars.of(history.venues.signals).seen(history.candles)
+
+
 def with_factors(history: History, book: FactorBook, first: datetime) -> History:
     """The history with the columns of the factors, and a note for each that was not known at some bars traded; as it is without any.
 
@@ -138,7 +146,10 @@ def with_factors(history: History, book: FactorBook, first: datetime) -> History
     frame = book.beside(history.candles)
     notes = [_note(frame[name].loc[pd.Timestamp(first) :], name) for name in frame.columns if str(name).startswith(PREFIX)]
     known = (*history.notes, *(note for note in notes if note))
-    return replace(history, candles=frame, fingerprint=fingerprint.of_frame(frame), notes=known)
+    mark = fingerprint.of_frame(frame)
+    if history.venues is not None:
+        mark = fingerprint.of_value([mark, history.fingerprint])
+    return replace(history, candles=frame, fingerprint=mark, notes=known)
 
 
 def _note(column: pd.Series, name: str) -> str:

@@ -15,6 +15,7 @@ from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import DataKind, MarketRules, Spans, Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.schema import Gap
+from forwardtrader.feeds.confirmation.judged import JudgedHistory
 from forwardtrader.feeds.history.detail import DetailHistory
 from forwardtrader.feeds.history.perpetual_facts import NO_FILES, FactFiles, perpetual_facts
 from forwardtrader.feeds.history.sources import Found, HistoryRequest, from_file, from_sample, from_store
@@ -30,7 +31,7 @@ class History:
     "sample market, seed 0"); `notes` are lines a user should read; `fingerprint` is `core.fingerprint.of_frame(candles)`, of a perpetual
     together with its marks and funding, which are in `perpetual`;
     `members` are the spans in which the symbol may be traded, None for all of time; `detail` are finer candles inside them, None where none
-    were asked for.
+    were asked for; `venues` are the verdicts about its venue and others of the same market, None where no other one confirms it.
     """
 
     symbol: str
@@ -45,6 +46,7 @@ class History:
     perpetual: PerpetualHistory | None = None
     members: Spans | None = None
     detail: DetailHistory | None = None
+    venues: JudgedHistory | None = None
 
     @property
     def is_made_up(self) -> bool:

@@ -13,11 +13,15 @@ from forwardtrader.models.signal_bars import NewestForecast, SignalBars, SignalS
 class SessionVenues:
     """Recorded as it comes, in the venue's thread; a bar that is recorded stays, since it was decided on.
 
+    Args:
+        confirmed: whether other venues confirm the traded one.
+
     Attributes:
         books: by symbol, what features see in place of the session's own bars.
     """
 
-    def __init__(self, store: SessionStore, symbols: tuple[str, ...]) -> None:
+    def __init__(self, store: SessionStore, symbols: tuple[str, ...], *, confirmed: bool) -> None:
+        self._confirmed = confirmed
         self._store = store
         self.books = {symbol: SignalBars.of(store.signals(symbol)) for symbol in symbols}
 
@@ -26,9 +30,9 @@ class SessionVenues:
         self._store.signal(symbol, bar)
         self.books[symbol].add(bar.at, bar[1:])
 
-    def source(self, source: NewestForecast, symbol: str) -> SignalSource:
+    def source(self, source: NewestForecast, symbol: str) -> NewestForecast:
         """The source as features see its bars."""
-        return SignalSource(source, symbol, self.books)
+        return SignalSource(source, symbol, self.books) if self._confirmed else source
 
     def load(self, symbol: str) -> Mapping[str, Any] | None:
         """State of the judgement of a symbol's venues, as `save` got it last."""

@@ -119,7 +119,7 @@ class _Assembly:
         self.close_channel: Callable[[], None] = channel.close if channel is not None else lambda: None
         stack.callback(self.close_channel)
         self.send: Callable[[str, str, str], None] = channel.send if channel is not None else lambda *_alert: None
-        self.venues = SessionVenues(self.store, request.symbols)
+        self.venues = SessionVenues(self.store, request.symbols, confirmed=bool(request.settings.feeds.confirm_exchanges))
         self.health = SessionHealth(self.store, clock, self.send)
         if channel is not None:
             begin_chat(channel, request, clock, self.store, self.health, view.line)

@@ -7,11 +7,9 @@ from typing import Any, Final
 
 import backtrader as bt
 
-from forwardtrader.core.types import Side
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.broker import VenueRulesBroker
-from forwardtrader.strategies.order_rules import adds_exposure
 
 _ORDERS_KEPT: Final = 64
 
@@ -66,24 +64,6 @@ class PaperBroker(VenueRulesBroker):
         if self.halted or self.entries_blocked:
             return self.halted or "the session is paused"
         return self.entry_objection(data._name, round(epoch_seconds(data.datetime[0]) * 1000))
-
-    def buy(self, *args: Any, **kwargs: Any) -> bt.Order:
-        return self._admit(super().buy(*args, **kwargs))
-
-    def sell(self, *args: Any, **kwargs: Any) -> bt.Order:
-        return self._admit(super().sell(*args, **kwargs))
-
-    def _admit(self, order: bt.Order) -> bt.Order:
-        """Cancel an order that adds exposure while entries are blocked; the rule of the live broker's pre-trade checks."""
-        parent = order.parent
-        incoming = parent.executed.remsize if parent is not None and parent.alive() else 0.0
-        side = Side.BUY if order.isbuy() else Side.SELL
-        position = self.holdings.held[order.data].size + incoming
-        if order.alive() and adds_exposure(position, side, abs(order.created.size)) and (reason := self._objection(order.data)):
-            order.addinfo(refusal=reason)
-            self._count(order.data._name, reason)
-            self.cancel(order)
-        return order
 
 
 class Confirmations:

@@ -1,0 +1,104 @@
+"""A history that other venues of the same market confirm: where its own venue can be trusted, and what features see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from forwardtrader.core import fingerprint, log
+from forwardtrader.core.clock import Clock
+from forwardtrader.core.errors import InvalidDates, InvalidSetting, StoreDamaged, VenueUnreachable
+from forwardtrader.core.settings import FeedSettings
+from forwardtrader.core.types import OHLCV
+from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.confirmation.judged import JudgedHistory, judge
+from forwardtrader.feeds.history.needs import History
+from forwardtrader.feeds.history.sources import HistoryRequest, from_file, from_store
+from forwardtrader.feeds.venues.port import stored_under
+from forwardtrader.feeds.venues.quotes import at_quote
+
+_LOG = log.logger("feeds")
+
+
+def confirmed(history: History, settings: FeedSettings, clock: Clock, files: Sequence[Path] = ()) -> History:
+    """The history with the verdicts of the venues in `confirm_exchanges` and of `files`, each named after its file.
+
+    Bars that its venue lacks and a trusted one has stand in it at the last price and without volume. Alone it stays as it is.
+
+    Raises:
+        InvalidSetting: a venue is named twice, or as the one that is traded.
+        CandleFileInvalid: a file is unusable.
+        UnknownVenue, UnknownSymbol, UnknownTimeframe: a venue that does not exist, or lacks the symbol; `kraken:USD` names another quote.
+    """
+    if history.is_made_up and settings.confirm_exchanges:
+        history = replace(history, notes=(*history.notes, f"{history.symbol}: the sample market is confirmed by no venue"))
+    names = () if history.is_made_up else settings.confirm_exchanges
+    own = settings.exchange
+    frames, notes = {own: history.candles[list(OHLCV)]}, []
+    for name, found in [*((n, _of_venue(history, settings, n, clock)) for n in names), *_of_files(history, settings, files, clock)]:
+        if name in frames:
+            raise InvalidSetting(
+                f"{name} confirms itself; name each venue once, and the one that is traded not among those that confirm it"
+            )
+        if isinstance(found, str):
+            notes.append(f"{history.symbol}: {name} confirms nothing: {found}")
+        else:
+            frames[name] = found
+    found_history = replace(history, notes=(*history.notes, *notes))
+    return found_history if len(frames) == 1 else _with_verdicts(found_history, frames, settings)
+
+
+def _with_verdicts(history: History, frames: Mapping[str, pd.DataFrame], settings: FeedSettings) -> History:
+    found = judge(frames, history.timeframe, settings)
+    whole = history.candles if not len(found.filled) else pd.concat([history.candles, found.filled]).sort_index()
+    for before, verdict in found.changes():
+        if before is not None or verdict.faults:
+            log.event(_LOG, "venues_compared", symbol=history.symbol, bar=verdict.at, agreement=verdict.agreement, detail=verdict.detail)
+    marks = [fingerprint.of_frame(found.signals), fingerprint.of_frame(found.filled), sorted(found.objections())]
+    return replace(
+        history, candles=whole, venues=found, notes=(*history.notes, f"{history.symbol}: {_told(found)}"),
+        fingerprint=fingerprint.of_value([history.fingerprint, marks]),
+    )  # fmt: skip
+
+
+def _told(found: JudgedHistory) -> str:
+    """One line for people."""
+    others = ", ".join(found.venues[1:])
+    return (
+        f"confirmed by {others}: entries wait at {len(found.objections()):,} of {len(found.verdicts):,} bars, "
+        f"features see another venue at {len(found.signals):,}"
+    )
+
+
+def _of_venue(history: History, settings: FeedSettings, name: str, clock: Clock) -> pd.DataFrame | str:
+    """The candles of a venue over the history's span; why there are none, where it cannot be reached."""
+    exchange, _, quote = name.partition(":")
+    symbol = at_quote(history.symbol, quote)
+    url = dict(zip(settings.confirm_exchanges, settings.confirm_urls, strict=False)).get(name, "")
+    own = settings.model_copy(update={"exchange": exchange, "exchange_url": url, "fallback_exchanges": ()})
+    request = HistoryRequest(settings=own, symbol=symbol, timeframe=history.timeframe, clock=clock)
+    first, last = history.candles.index[0].to_pydatetime(), history.candles.index[-1].to_pydatetime() + history.timeframe.delta
+    try:
+        found = from_store(request, first, last)
+    except (VenueUnreachable, StoreDamaged, InvalidDates) as error:
+        return str(error)
+    if found.venue != stored_under(exchange, url):
+        return f"it cannot be reached, and none of its candles of {symbol} are stored"
+    return found.frame.loc[first:last] if len(found.frame.loc[first:last]) else f"it has no candles of {symbol} in these days"
+
+
+def _of_files(history: History, settings: FeedSettings, files: Sequence[Path], clock: Clock) -> list[tuple[str, pd.DataFrame | str]]:
+    request = HistoryRequest(settings=settings, symbol=history.symbol, timeframe=history.timeframe, clock=clock)
+    found: list[tuple[str, pd.DataFrame | str]] = []
+    for file in files:
+        frame = from_file(request, file).frame
+        cut = candles.cut(frame, *(int(frame.index.searchsorted(at)) for at in _span(history)))
+        found.append((file.name.partition(".")[0], cut if len(cut) else "its file has no candles in these days"))
+    return found
+
+
+def _span(history: History) -> tuple[pd.Timestamp, pd.Timestamp]:
+    return history.candles.index[0], history.candles.index[-1] + history.timeframe.delta
