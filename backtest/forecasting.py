@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from forwardtrader.backtest.market_data import seen
 from forwardtrader.backtest.progress import Stage
 from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.signals import seen
 from forwardtrader.core.errors import FeatureFailed, ForecasterFailed, TooLittleHistory, TradingError, TrainingDiverged
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe

@@ -27,7 +27,6 @@ from forwardtrader.feeds.history.perpetual_facts import NO_FILES
 from forwardtrader.feeds.universe import TopByVolume, members_between, parse_universe, read_universe, top_by_volume
 from forwardtrader.feeds.venues.contracts import require_one_account
 from forwardtrader.models.features.selection import look_back
-from forwardtrader.models.signal_bars import SignalBars
 from forwardtrader.models.walk_forward import lead_bars, open_share
 from forwardtrader.strategies.orders.entries import volume_objection
 
@@ -129,11 +128,6 @@ def _history(request: BacktestRequest, symbol: str, clock: Clock) -> History:
     found = since(1.0)
     share = open_share(candles.times_of(found.candles), timeframe)
     return since(share) if share < 1.0 and timeframe.seconds < DAY_S and not models.expanding else found
-
-
-def seen(history: History) -> pd.DataFrame:
-    """The candles as features see them: another venue's where its own could not be trusted."""
-    return history.candles if history.venues is None else SignalBars.of(history.venues.signals).seen(history.candles)
 
 
 def with_factors(history: History, book: FactorBook, first: datetime) -> History:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.signals import signal_bars
 from forwardtrader.core.errors import StrategyFailed
 from forwardtrader.core.types import OHLCV, Timeframe
 from forwardtrader.core.user_code.errors import owned_errors
@@ -18,7 +19,7 @@ from forwardtrader.feeds.backtrader_data import as_backtrader_days, frame_data
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.models.forecaster import ForecastSource
-from forwardtrader.models.signal_bars import SignalBars, SignalSource
+from forwardtrader.models.signal_bars import SignalSource
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, extra_bars, record_of
 from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
@@ -156,7 +157,7 @@ def _run(
 ) -> Any:  # fmt: skip
     settings = request.settings.strategies
     strategy = load_strategy(request.strategy) if request.strategy else LSTMStrategy
-    books = {s: SignalBars() if h.venues is None else SignalBars.of(h.venues.signals) for s, h in markets.items()}
+    books = {symbol: signal_bars(history) for symbol, history in markets.items()}
     feeds, end = [], max(history.candles.index[-1] for history in markets.values())
     for symbol, history in markets.items():
         source: ForecastSource = forecasts.source(symbol, settings.horizon, history.timeframe)

@@ -52,6 +52,7 @@ LAYERS: dict[str, str] = {
         forecasters
         features
         port
+        signal_bars
         checks flags forecaster parallel walk_forward
     """,
     "strategies": """
@@ -75,7 +76,7 @@ LAYERS: dict[str, str] = {
         job
         analysis audit importance run_record shifted_runs
         checks command_line forecasting market_data simulation
-        dates flags progress request
+        dates flags progress request signals
     """,
     "live": """
         cli parity

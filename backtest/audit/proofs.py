@@ -24,8 +24,9 @@ from forwardtrader.backtest.audit.feature_proofs import own_feature_proof, prove
 from forwardtrader.backtest.audit.outcome import AuditOutcome, account_pairs, forecast_pairs, products, rank_ic, scored
 from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, TradedRun, strategy_proofs
 from forwardtrader.backtest.forecasting import Forecasts
-from forwardtrader.backtest.market_data import SLACK, seen
+from forwardtrader.backtest.market_data import SLACK
 from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.signals import seen
 from forwardtrader.backtest.simulation import simulate_with_orders
 from forwardtrader.core import p_values
 from forwardtrader.core.errors import TooLittleHistory

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 
 from forwardtrader.core import fingerprint, log
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.errors import InvalidDates, InvalidSetting, StoreDamaged, VenueUnreachable
+from forwardtrader.core.errors import DownloadCutShort, InvalidSetting, StoreDamaged, VenueUnreachable
 from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import OHLCV
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.confirmation.judged import JudgedHistory, judge
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.feeds.history.sources import HistoryRequest, from_file, from_store
-from forwardtrader.feeds.venues.port import stored_under
 from forwardtrader.feeds.venues.quotes import at_quote
 
 _LOG = log.logger("feeds")
@@ -54,6 +54,7 @@ def confirmed(history: History, settings: FeedSettings, clock: Clock, files: Seq
 def _with_verdicts(history: History, frames: Mapping[str, pd.DataFrame], settings: FeedSettings) -> History:
     found = judge(frames, history.timeframe, settings)
     whole = history.candles if not len(found.filled) else pd.concat([history.candles, found.filled]).sort_index()
+    whole.index.name = history.candles.index.name
     for before, verdict in found.changes():
         if before is not None or verdict.faults:
             log.event(_LOG, "venues_compared", symbol=history.symbol, bar=verdict.at, agreement=verdict.agreement, detail=verdict.detail)
@@ -80,24 +81,43 @@ def _of_venue(history: History, settings: FeedSettings, name: str, clock: Clock)
     url = dict(zip(settings.confirm_exchanges, settings.confirm_urls, strict=False)).get(name, "")
     own = settings.model_copy(update={"exchange": exchange, "exchange_url": url, "fallback_exchanges": ()})
     request = HistoryRequest(settings=own, symbol=symbol, timeframe=history.timeframe, clock=clock)
-    first, last = history.candles.index[0].to_pydatetime(), history.candles.index[-1].to_pydatetime() + history.timeframe.delta
     try:
-        found = from_store(request, first, last)
-    except (VenueUnreachable, StoreDamaged, InvalidDates) as error:
+        frame = _stored(request, *(at.to_pydatetime() for at in _span(history)))
+    except (VenueUnreachable, DownloadCutShort, StoreDamaged) as error:
         return str(error)
-    if found.venue != stored_under(exchange, url):
-        return f"it cannot be reached, and none of its candles of {symbol} are stored"
-    return found.frame.loc[first:last] if len(found.frame.loc[first:last]) else f"it has no candles of {symbol} in these days"
+    cut = _cut(frame, history)
+    return f"it has no candles of {symbol} in these days" if cut is None else cut
+
+
+def _stored(request: HistoryRequest, first: datetime, last: datetime) -> pd.DataFrame:
+    """The store, completed by the venue where it can be reached; never another venue's candles, nor made-up ones."""
+    if request.settings.source != "store":
+        try:
+            return from_store(_with_source(request, "download"), first, last).frame
+        except (VenueUnreachable, DownloadCutShort) as reason:
+            if not request.store.path(request.key).exists():
+                raise
+            log.event(_LOG, "confirming_venue_unreachable", venue=request.settings.exchange, reason=str(reason))
+    return from_store(_with_source(request, "store"), first, last).frame
+
+
+def _with_source(request: HistoryRequest, source: str) -> HistoryRequest:
+    return replace(request, settings=request.settings.model_copy(update={"source": source}))
 
 
 def _of_files(history: History, settings: FeedSettings, files: Sequence[Path], clock: Clock) -> list[tuple[str, pd.DataFrame | str]]:
     request = HistoryRequest(settings=settings, symbol=history.symbol, timeframe=history.timeframe, clock=clock)
     found: list[tuple[str, pd.DataFrame | str]] = []
     for file in files:
-        frame = from_file(request, file).frame
-        cut = candles.cut(frame, *(int(frame.index.searchsorted(at)) for at in _span(history)))
-        found.append((file.name.partition(".")[0], cut if len(cut) else "its file has no candles in these days"))
+        cut = _cut(from_file(request, file).frame, history)
+        found.append((file.name.partition(".")[0], "its file has no candles in these days" if cut is None else cut))
     return found
+
+
+def _cut(frame: pd.DataFrame, history: History) -> pd.DataFrame | None:
+    """The candles of the history's span; None where there are none."""
+    found = candles.cut(frame, *(int(frame.index.searchsorted(at)) for at in _span(history)))
+    return found if len(found) else None
 
 
 def _span(history: History) -> tuple[pd.Timestamp, pd.Timestamp]:
