@@ -12,6 +12,10 @@ from typing import Final, TypeAlias
 from forwardtrader.core.errors import InvalidSetting, UnknownTimeframe
 
 _UNIT_SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SPAN_UNITS: Final = {
+    "us": timedelta(microseconds=1), "ms": timedelta(milliseconds=1), "s": timedelta(seconds=1),
+    **{unit: timedelta(seconds=seconds) for unit, seconds in _UNIT_SECONDS.items()},
+}  # fmt: skip
 # Stretches of time [from, to) in UTC epoch seconds, in order.
 Spans: TypeAlias = tuple[tuple[float, float], ...]
 OHLCV: Final = ("open", "high", "low", "close", "volume")
@@ -73,15 +77,24 @@ class Timeframe:
 
 
 def parse_span(text: str) -> timedelta:
-    """Read a span of time such as `28d`, `12h`, `2w`.
+    """Read a span of time such as `28d`, `12h`, `2w`, `90s`.
 
     Raises:
-        InvalidSetting: the text is none of these forms.
+        InvalidSetting: the text is none of these forms, or longer than can be counted.
     """
-    match = re.fullmatch(r"(\d+)([mhdw])", text)
+    match = re.fullmatch(r"(\d+)(us|ms|[smhdw])", text)
     if match is None:
         raise InvalidSetting(f"{text!r} is not a span of time; use a form like 28d, 12h or 2w")
-    return timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]])
+    try:
+        return int(match[1]) * _SPAN_UNITS[match[2]]
+    except (OverflowError, ValueError) as error:
+        raise InvalidSetting(f"{text[:40]} is too long a span of time; use a form like 28d, 12h or 2w") from error
+
+
+def format_span(span: timedelta) -> str:
+    """The text that `parse_span` reads as this span, in whole units as large as can be."""
+    unit = next(name for name in ("d", "h", "m", "s", "ms", "us") if not span % _SPAN_UNITS[name])
+    return f"{span // _SPAN_UNITS[unit]}{unit}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import PREFIX, Factor, FactorBook, joined
+from forwardtrader.feeds.factors.calendar import EventCalendar
 from forwardtrader.feeds.factors.series import FactorTable
 from forwardtrader.models.checks.look_ahead import MORE, Leak, Proof, publication, untested
 from forwardtrader.models.features.bars import Bars
@@ -34,19 +35,22 @@ def factor_proofs(book: FactorBook, candles: pd.DataFrame, timeframe: Timeframe)
     """
     for factor in book.factors():
         yield published_later(factor, candles, timeframe)
-        yield knows_the_next_move(factor, candles, timeframe)
+        if not isinstance(factor.source, EventCalendar):  # hours until an event have no direction that a market's move could go along with
+            yield knows_the_next_move(factor, candles, timeframe)
 
 
 def published_later(factor: Factor, candles: pd.DataFrame, timeframe: Timeframe) -> Proof:
-    """Features at a bar must be the same bits without the values that became known after its close."""
-    names = feature_names([PREFIX + factor.name])
+    """Features at a bar must be the same bits without the values, or the events of a calendar, that became known after its close."""
+    names, source = feature_names([PREFIX + factor.name]), factor.source
+    stated = source.events if isinstance(source, EventCalendar) else source.observations()
 
     def compute(bars: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
-        known = replace(factor, source=FactorTable(factor.name, facts))
+        some = replace(source, events=facts) if isinstance(source, EventCalendar) else FactorTable(factor.name, facts)
+        known = replace(factor, source=some)
         beside = bars.assign(**{PREFIX + factor.name: joined(pd.DatetimeIndex(bars.index), timeframe, known)})
         return pd.DataFrame(matrix(Bars.of(beside), names), index=bars.index, columns=list(names))
 
-    proof = publication(compute, candles, factor.source.observations(), pd.Timedelta(timeframe.delta))
+    proof = publication(compute, candles, stated, pd.Timedelta(timeframe.delta))
     return replace(proof, detail=f"factor {factor.name}: {proof.detail}")
 
 

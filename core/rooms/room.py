@@ -5,27 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
-from forwardtrader.core.types import parse_span
+from forwardtrader.core.types import format_span, parse_span
 
 
 def _read_span(value: object) -> object:
     return parse_span(value) if isinstance(value, str) else value
 
 
-def _write_span(value: timedelta) -> str:
-    seconds = int(value.total_seconds())
-    for unit, size in (("d", 86400), ("h", 3600)):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds // 60}m"
+def _not_negative(value: timedelta) -> timedelta:
+    if value < timedelta(0):
+        raise ValueError("a span of time is not negative; use a form like 28d, 12h or 2w")
+    return value
 
 
-Span = Annotated[timedelta, BeforeValidator(_read_span), PlainSerializer(_write_span)]
-OptionalSpan = Annotated[
-    timedelta | None, BeforeValidator(_read_span), PlainSerializer(lambda value: None if value is None else _write_span(value))
-]
+Span = Annotated[timedelta, BeforeValidator(_read_span), AfterValidator(_not_negative), PlainSerializer(format_span)]
+OptionalSpan = Span | None
 
 
 class Room(BaseModel):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.types import Timeframe
-from forwardtrader.feeds.factors.calendar import announced, approach
+from forwardtrader.feeds.factors.calendar import EventCalendar, announced
 from forwardtrader.feeds.factors.files import (
     KNOWN_AT,
     TIMES,
@@ -179,9 +179,10 @@ def _of_calendar(settings: FactorSettings) -> Factor:
     events = times_of(settings, table[TIMES[0]])
     known = times_of(settings, table[KNOWN_AT]) if KNOWN_AT in table.columns else None
     name = settings.name or "calendar"
-    seen = approach(pd.DatetimeIndex(events).as_unit("ns").asi8, announced(settings, events, known), name)
+    since = pd.DatetimeIndex(announced(settings, events, known), tz="UTC")
+    source = EventCalendar(name, pd.DataFrame({"describes": pd.DatetimeIndex(events), "known_at": since}))
     age = settings.max_age or USUAL_AGE
-    return Factor(FactorTable(name, seen), age, path.name, "hours until the next event", "announced", timedelta(hours=1))
+    return Factor(source, age, path.name, "hours until the next event", "announced", timedelta(hours=1))
 
 
 def _spacing(seen: pd.DataFrame) -> timedelta:

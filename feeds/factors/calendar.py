@@ -1,11 +1,13 @@
 """A calendar of events as a factor: hours until the next one that is known of.
 
 At each full hour the value is the distance to the next event that had been announced by then, at most a week. A model sees it coming,
-and never one that was not yet in the calendar. After the last event nothing is known.
+and never one that was not yet in the calendar. While no event ahead is announced, nothing is known: an event that is announced later
+must not show, not even by a value that says that none is near.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -22,6 +24,18 @@ _HOUR: Final = 3_600_000_000_000
 _MOST_HOURS: Final = 40 * 366 * 24
 
 
+@dataclass(frozen=True)
+class EventCalendar:
+    """A factor that is made of events: times (`describes`) and announcements (`known_at`), UTC."""
+
+    name: str
+    events: pd.DataFrame
+
+    def observations(self) -> pd.DataFrame:
+        at, since = (pd.DatetimeIndex(self.events[column]).as_unit("ns").asi8 for column in ("describes", "known_at"))
+        return approach(at, since, self.name)
+
+
 def approach(events: NDArray[np.int64], known: NDArray[np.int64], name: str) -> pd.DataFrame:
     """As `FactorSource.observations`, of events with the times at which they became known; nanoseconds UTC.
 
@@ -33,11 +47,11 @@ def approach(events: NDArray[np.int64], known: NDArray[np.int64], name: str) -> 
     first, last = -(-int(known.min()) // _HOUR), -(-int(events.max()) // _HOUR)
     if last - first > _MOST_HOURS:
         raise CandleFileInvalid(f"the calendar {name} spans more than 40 years; remove the rows that are no events")
-    hours = np.arange(first, last, dtype=np.int64) * _HOUR
-    value = np.full(len(hours), float(FAR_HOURS))
+    hours = np.arange(first, last + 1, dtype=np.int64) * _HOUR
+    value = np.full(len(hours), np.nan)
     for event, since in zip(events.tolist(), known.tolist(), strict=True):
-        begin, end = np.searchsorted(hours, [max(since, event - FAR_HOURS * _HOUR), event])
-        value[begin:end] = np.minimum(value[begin:end], (event - hours[begin:end]) / _HOUR)
+        begin, end = np.searchsorted(hours, [since, event])
+        value[begin:end] = np.fmin(value[begin:end], np.minimum((event - hours[begin:end]) / _HOUR, FAR_HOURS))
     times = pd.DatetimeIndex(hours, tz="UTC")
     return ordered(pd.DataFrame({"describes": times, "known_at": times, "value": value}), name)
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from forwardtrader.core import fingerprint, log
+from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import DownloadCutShort, InvalidSetting, StoreDamaged, VenueUnreachable
 from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import OHLCV
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.confirmation.judged import JudgedHistory, judge
-from forwardtrader.feeds.history.needs import History
+from forwardtrader.feeds.history.needs import History, history_fingerprint
 from forwardtrader.feeds.history.sources import HistoryRequest, from_file, from_store
 from forwardtrader.feeds.venues.quotes import at_quote
 
@@ -55,13 +55,15 @@ def _with_verdicts(history: History, frames: Mapping[str, pd.DataFrame], setting
     found = judge(frames, history.timeframe, settings)
     whole = history.candles if not len(found.filled) else pd.concat([history.candles, found.filled]).sort_index()
     whole.index.name = history.candles.index.name
+    beside = history.perpetual  # the mark stands still too where the venue has no candle
+    if beside is not None and len(found.filled):
+        beside = replace(beside, marks=beside.marks.reindex(whole.index).ffill())
     for before, verdict in found.changes():
         if before is not None or verdict.faults:
             log.event(_LOG, "venues_compared", symbol=history.symbol, bar=verdict.at, agreement=verdict.agreement, detail=verdict.detail)
-    marks = [fingerprint.of_frame(found.signals), fingerprint.of_frame(found.filled), sorted(found.objections())]
     return replace(
-        history, candles=whole, venues=found, notes=(*history.notes, f"{history.symbol}: {_told(found)}"),
-        fingerprint=fingerprint.of_value([history.fingerprint, marks]),
+        history, candles=whole, perpetual=beside, venues=found, notes=(*history.notes, f"{history.symbol}: {_told(found)}"),
+        fingerprint=history_fingerprint(whole, beside, history.detail, found),
     )  # fmt: skip
 
 

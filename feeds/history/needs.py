@@ -18,7 +18,7 @@ from forwardtrader.feeds.candles.schema import Gap
 from forwardtrader.feeds.confirmation.judged import JudgedHistory
 from forwardtrader.feeds.history.detail import DetailHistory
 from forwardtrader.feeds.history.perpetual_facts import NO_FILES, FactFiles, perpetual_facts
-from forwardtrader.feeds.history.sources import Found, HistoryRequest, from_file, from_sample, from_store
+from forwardtrader.feeds.history.sources import Found, HistoryRequest, from_file, from_sample, from_store, is_sample_market
 from forwardtrader.feeds.perpetuals.facts import PerpetualHistory
 from forwardtrader.feeds.venues.market_rules import market_rules
 
@@ -28,8 +28,8 @@ class History:
     """Closed candles of one symbol, with all that a report must state about them.
 
     `candles` is a frame as described in `feeds.candles.schema`; `source` is for people ("binance", "file btc.csv",
-    "sample market, seed 0"); `notes` are lines a user should read; `fingerprint` is `core.fingerprint.of_frame(candles)`, of a perpetual
-    together with its marks and funding, which are in `perpetual`;
+    "sample market, seed 0"); `notes` are lines a user should read; `fingerprint` is `history_fingerprint` of it; `perpetual` has the marks
+    and funding of a perpetual;
     `members` are the spans in which the symbol may be traded, None for all of time; `detail` are finer candles inside them, None where none
     were asked for; `venues` are the verdicts about its venue and others of the same market, None where no other one confirms it.
     """
@@ -51,7 +51,7 @@ class History:
     @property
     def is_made_up(self) -> bool:
         """Whether it is the sample market, not from any venue."""
-        return self.source.startswith("sample market")
+        return is_sample_market(self.source)
 
 
 def load_history(
@@ -75,24 +75,56 @@ def load_history(
         VenueUnreachable: no venue answers and nothing else will do.
         StoreDamaged: the stored file is broken and could not be fetched again.
     """
-    if start is not None and end is not None and end <= start:
-        raise InvalidDates(f"the range ends ({end:%Y-%m-%d}) before it begins ({start:%Y-%m-%d}); give a later end")
-    request = HistoryRequest(settings=settings, symbol=symbol, timeframe=Timeframe.parse(settings.timeframe), clock=clock)
-    if file is not None:
-        found = from_file(request, file)
-    elif settings.source == "sample":
-        found = from_sample(request)
-    else:
-        found = from_store(request, start, end)
+    request, found = _found(settings, symbol, start, end, clock, file)
     history = _finished(request, found, start, end)
     if not history.rules.is_perpetual:
         if facts != NO_FILES:
             raise InvalidSetting(f"{symbol} is no perpetual and has neither funding nor a mark price; leave the file out")
         return history
-    beside = perpetual_facts(request, found, history.candles, history.rules, facts, from_file=file is not None)
-    own = {"marks": fingerprint.of_frame(beside.marks), "funding": fingerprint.of_frame(beside.funding.to_frame())}
-    notes = (*history.notes, *(f"{symbol}: {note}" for note in beside.notes))
-    return replace(history, perpetual=beside, notes=notes, fingerprint=fingerprint.of_value([history.fingerprint, own]))
+    return with_facts(history, perpetual_facts(request, found, history.candles, history.rules, facts, of_file=file is not None))
+
+
+def load_candle_history(
+    settings: FeedSettings, symbol: str, *, start: datetime | None, end: datetime | None, clock: Clock, file: Path | None = None
+) -> tuple[History, str]:
+    """As `load_history`, of a perpetual without marks and funding; and the venue whose rules it goes by."""
+    request, found = _found(settings, symbol, start, end, clock, file)
+    return _finished(request, found, start, end), found.venue
+
+
+def _found(
+    settings: FeedSettings, symbol: str, start: datetime | None, end: datetime | None, clock: Clock, file: Path | None
+) -> tuple[HistoryRequest, Found]:
+    if start is not None and end is not None and end <= start:
+        raise InvalidDates(f"the range ends ({end:%Y-%m-%d}) before it begins ({start:%Y-%m-%d}); give a later end")
+    request = HistoryRequest(settings=settings, symbol=symbol, timeframe=Timeframe.parse(settings.timeframe), clock=clock)
+    if file is not None:
+        return request, from_file(request, file)
+    if settings.source == "sample":
+        return request, from_sample(request)
+    return request, from_store(request, start, end)
+
+
+def with_facts(history: History, beside: PerpetualHistory) -> History:
+    """The history of a perpetual with its marks and funding, and a note on each that is not known."""
+    notes = (*history.notes, *(f"{history.symbol}: {note}" for note in beside.notes))
+    return replace(history, perpetual=beside, notes=notes, fingerprint=history_fingerprint(history.candles, beside))
+
+
+def history_fingerprint(
+    frame: pd.DataFrame, beside: PerpetualHistory | None = None, detail: DetailHistory | None = None, venues: JudgedHistory | None = None
+) -> str:
+    """Fingerprint of candles, with the columns of factors beside them, and of all that goes with them: other values make another trial."""
+    found = fingerprint.of_frame(frame)
+    if beside is not None:
+        own = {"marks": fingerprint.of_frame(beside.marks), "funding": fingerprint.of_frame(beside.funding.to_frame())}
+        found = fingerprint.of_value([found, own])
+    if detail is not None:
+        inside = [fingerprint.of_frame(each) for each in (detail.candles, detail.marks) if each is not None]
+        found = fingerprint.of_value([found, inside])
+    if venues is not None:
+        found = fingerprint.of_value([found, fingerprint.of_frame(venues.signals), sorted(venues.objections())])
+    return found
 
 
 def _finished(request: HistoryRequest, found: Found, start: datetime | None, end: datetime | None) -> History:

@@ -17,6 +17,7 @@ from forwardtrader.live.mirror.documents import (
     COMMANDS,
     EXECUTIONS,
     FILLS,
+    FUNDING,
     INTENTS,
     NOTES,
     PAPER_ORDERS,
@@ -39,7 +40,8 @@ _BARS_AT_ONCE: Final = 200
 _YET_TO_CHANGE: Final = 3  # bars: what was decided on one is recorded with the next
 _NOT_MIRRORED: Final = ("lost", "forced")  # marks of this journal's own files
 _OPEN: Final = "where state in ('held', 'written', 'sent', 'unknown', 'acknowledged')"
-_COLLECTED: Final = {"trading_logs", "orders", "executions", "payments", "fills", "commands", "errors", "positions", "promotions", "state"}
+_ROWS: Final = {kind.collection for kind in (FILLS, FUNDING, COMMANDS, NOTES, PAPER_ORDERS, INTENTS, EXECUTIONS, PAYMENTS)}
+_COLLECTED: Final = _ROWS | {"trading_logs", "positions", "promotions", "state"}
 Documents = Iterable[tuple[str, Body]]
 
 
@@ -79,6 +81,7 @@ class SessionCollector:
             more |= self._bars(session)
             if not more:
                 self._write(keyed_documents(session, FILLS, "where id in (select id from corrected)"))
+                self._write(keyed_documents(session, FUNDING, f"order by at desc{self._newest(FUNDING)}"), Urgency.LATER)
                 self._state(session, journal)
                 self._executed(session, journal)
         self._store.remember(self._mark, self._place)
@@ -111,11 +114,15 @@ class SessionCollector:
         if journal is None:
             return
         self._write(keyed_documents(journal, INTENTS, _OPEN))
-        newest = "" if self._whole else f" limit {EXECUTIONS.most_recent}"
+        newest = self._newest(EXECUTIONS)
         booked = keyed_documents(journal, EXECUTIONS, f"order by at desc{newest}")
         self._write(_with_origin(booked, journal, session))
         self._bury(journal)
         self._write(keyed_documents(journal, PAYMENTS, f"order by at desc{newest}"))
+
+    def _newest(self, kind: RowKind) -> str:
+        """The end of a query for the rows that may be new; for all, where the documents are made anew."""
+        return "" if self._whole else f" limit {kind.most_recent}"
 
     def _bury(self, journal: SqliteFile) -> None:
         """A stand-in that was replaced by what it stood for is no execution any more; its document says so."""
@@ -129,6 +136,7 @@ class SessionCollector:
         begin, iteration = self._place.get("bars", (0, 1))
         if begin and db.one("select 1 from bars where symbol = ? and at >= ?", self._symbols[0], begin) is None:
             begin, iteration = 0, 1
+        begin, iteration = self._unmarked(db, begin, iteration)
         chosen = " union ".join("select at from bars where symbol = ? and at >= ?" for _ in self._symbols)
         values = [value for symbol in self._symbols for value in (symbol, begin)]
         times = [int(at) for (at,) in db.all(f"select at from ({chosen}) order by at limit {_BARS_AT_ONCE}", *values)]
@@ -136,6 +144,19 @@ class SessionCollector:
         if passed := max(0, len(times) - _YET_TO_CHANGE):
             self._place["bars"] = (times[passed], iteration + passed)
         return len(times) == _BARS_AT_ONCE
+
+    def _unmarked(self, db: SqliteFile, begin: int, iteration: int) -> tuple[int, int]:
+        """Where to begin: earlier, where the venue published the marks of bars after these were written."""
+        newest = {str(symbol): int(at) for symbol, at in db.all("select symbol, max(at) from perpetual_marks group by symbol")}
+        known = self._place.get("marks", {})
+        self._place["marks"] = newest
+        late = [db.one("select min(at) from perpetual_marks where symbol = ? and at > ?", s, known.get(s, -1)) for s in newest]
+        first = min((int(row[0]) for row in late if row is not None and row[0] is not None), default=begin)
+        if first >= begin:
+            return begin, iteration
+        chosen = ", ".join("?" * len(self._symbols))
+        [(before,)] = db.all(f"select count(distinct at) from bars where at < ? and symbol in ({chosen})", first, *self._symbols)
+        return first, int(before) + 1
 
     def _state(self, session: SqliteFile, journal: SqliteFile | None) -> None:
         """Single documents that change as a whole."""

@@ -1,8 +1,8 @@
 """The documents of a session: what its files hold, as plain values under deterministic names, and complete: the files can be made of them.
 
-Below `sessions/NAME`: `trading_logs` (one a bar), `orders`, `executions`, `payments`, `fills`, `commands`, `errors` (one a row),
-`positions` (one a symbol), and `state` (what a restart needs). Names are those of the rows: the same row is the same document, whoever
-writes it, and however often.
+Below `sessions/NAME`: `trading_logs` (one a bar), `orders`, `executions`, `payments`, `funding`, `fills`, `commands`, `errors` (one
+a row), `positions` (one a symbol), and `state` (what a restart needs). Names are those of the rows: the same row is the same document,
+whoever writes it, and however often.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from forwardtrader.core.types import OHLCV
+from forwardtrader.live.output.perpetual_facts import PRICES
 from forwardtrader.live.output.state_store import Body
 from forwardtrader.live.sqlite_file import Row, SqliteFile
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
@@ -55,6 +56,7 @@ INTENTS: Final = RowKind("intents", "orders", ("client_id",), most_recent=200)
 EXECUTIONS: Final = RowKind("executions", "executions", ("symbol", "trade_id"), most_recent=200)
 PAYMENTS: Final = RowKind("payments", "payments", ("id",))
 FILLS: Final = RowKind("fills", "fills", ("id",), most_recent=50, begins=-1)
+FUNDING: Final = RowKind("perpetual_funding", "funding", ("symbol", "at"), most_recent=200)
 COMMANDS: Final = RowKind("commands", "commands", ("id",))
 NOTES: Final = RowKind("notes", "errors", ("id",), "level <> 'info'")
 PAPER_ORDERS: Final = RowKind("orders", "orders", ("id",))
@@ -113,6 +115,7 @@ class _BarRows:
         self._numbers = (_number(first) - _NEAR, _number(last) + _NEAR)
         self._bars = self._read(f"select at, symbol, {', '.join(OHLCV)} from bars where at between ? and ?")
         self._forecasts = self._read(f"select at, symbol, {', '.join(FORECAST)} from forecasts where at between ? and ?")
+        self._marks = self._read(f"select at, symbol, {', '.join(PRICES)} from perpetual_marks where at between ? and ?")
         self._usage = self._read("select * from usage where at between ? and ?")
         self._doubts = self._read("select * from doubts where at between ? and ?")
         self._late = self._read("select at, symbol, turn from late where at between ? and ?")
@@ -124,6 +127,7 @@ class _BarRows:
         usage, equity = self._usage.get(at), self._equity.get(at)
         return {
             "bars": {r["symbol"]: {name: r[name] for name in OHLCV} for r in self._bars.get(at, [])},
+            "marks": {r["symbol"]: {name: r[name] for name in PRICES} for r in self._marks.get(at, [])},
             "predictions": {r["symbol"]: {name: r[name] for name in FORECAST} for r in self._forecasts.get(at, [])},
             "decisions": self._orders.get(at, []),
             "system_metrics": {} if usage is None else {name: usage[0][name] for name in USAGE},

@@ -19,6 +19,7 @@ from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.journal_rows import VERSION as JOURNAL_VERSION
 from forwardtrader.live.mirror.collector import JOURNAL, PLAN, SESSION
 from forwardtrader.live.mirror.documents import DECISION, FORECAST, USAGE
+from forwardtrader.live.output.perpetual_facts import PRICES
 from forwardtrader.live.output.state_store import Body
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.sqlite_file import Row, SqliteFile
@@ -67,6 +68,7 @@ def _session(path: Path, documents: Documents, *, is_live: bool) -> int:
         for table, rows in ((name, rows) for name, rows in _bar_rows(bars).items() if rows):
             db.run_many(f"insert or replace into {table} values ({', '.join('?' * len(rows[0]))})", rows)
         _insert(db, "fills", fills)
+        _insert(db, "perpetual_funding", _of(documents, "funding"))
         _insert(db, "commands", _of(documents, "commands"))
         _insert(db, "notes", _of(documents, "errors"))
         told = [(e["symbol"], e["trade_id"]) for e in _executions(documents) if e["recorded"]]
@@ -79,11 +81,13 @@ def _session(path: Path, documents: Documents, *, is_live: bool) -> int:
 def _bar_rows(bars: Sequence[Body]) -> dict[str, list[Row]]:
     """The rows of all tables that have some for every bar."""
     found: dict[str, list[Row]] = {
-        name: [] for name in ("bars", "forecasts", "usage", "orders", "equity", "closes", "doubts", "late")
+        name: [] for name in ("bars", "perpetual_marks", "forecasts", "usage", "orders", "equity", "closes", "doubts", "late")
     }  # fmt: skip
     for body in bars:
         at, account = body["at"], body["account"]
         found["bars"] += [(symbol, at, *(bar[name] for name in OHLCV)) for symbol, bar in body["bars"].items()]
+        marks = body.get("marks", {})  # which an earlier version did not mirror
+        found["perpetual_marks"] += [(symbol, at, *(mark[name] for name in PRICES)) for symbol, mark in marks.items()]
         found["forecasts"] += [(symbol, at, *(made[name] for name in FORECAST)) for symbol, made in body["predictions"].items()]
         found["orders"] += [tuple(each[name] for name in DECISION) for each in body["decisions"]]
         found["doubts"] += [(at, symbol, reason) for symbol, reason in body["blocked"].items()]

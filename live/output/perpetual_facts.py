@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -22,6 +23,8 @@ create table if not exists perpetual_funding (symbol text not null, at integer n
 PRICES: Final = OHLCV[:4]
 _MOST_PAGES: Final = 1000
 _NO_MARK: Final = (math.nan,) * 4
+_MINUTE_MS: Final = 60_000  # no two settlements are nearer to each other
+_PAUSE_S: Final = 60.0  # after a venue did not answer
 
 
 class MarkVenue(Protocol):
@@ -65,6 +68,11 @@ class FactTable:
         [(at,)] = self._db.all("select max(at) from perpetual_marks where symbol = ?", symbol)
         return None if at is None else int(at)
 
+    def newest_rate(self, symbol: str) -> int | None:
+        """The newest settlement whose rate is known."""
+        [(at,)] = self._db.all("select max(at) from perpetual_funding where symbol = ?", symbol)
+        return None if at is None else int(at)
+
     def marks(self, symbol: str) -> pd.DataFrame:
         """Every mark that is known, by the bar's open time."""
         sql = "select at, open, high, low, close from perpetual_marks where symbol = ? and open is not null order by at"
@@ -99,6 +107,7 @@ class SessionFacts:
         self._assumed = AssumedFacts(hours)
         self._missing = missing
         self._is_missing = False
+        self._completed = -1  # the bar up to which everything was asked for
 
     def mark(self, opened: float) -> MarkBar | None:
         """Mark prices of the bar that opened at `opened` (UTC epoch seconds); None where they are not known."""
@@ -117,19 +126,37 @@ class SessionFacts:
             self._table.keep(self._symbol, (), self._settled(first, last))
         return self._table.rates(self._symbol, first, last)
 
-    def complete(self, upto: int) -> None:
-        """Keep what the venue publishes from the newest bar that is known up to one (ms UTC)."""
-        newest = self._table.newest(self._symbol)
-        at = self._since if newest is None else newest + self._length
+    def complete(self, upto: int) -> bool:
+        """Keep what the venue publishes from the newest that is known up to a bar (ms UTC); False where it does not answer."""
+        if upto <= self._completed:
+            return True
         try:
-            for _ in range(_MOST_PAGES):
-                if at > upto or not (rows := self._page(at, upto)):
-                    break
-                rates = self._settled(at, rows[-1][0] + self._length, strict=True)
-                self._table.keep(self._symbol, rows, rates)
-                at = rows[-1][0] + self._length
+            self._complete_marks(upto)
+            self._complete_rates(upto + self._length)
         except TradingError as error:
             self._lacks(error)
+            return False
+        self._completed = upto
+        return True
+
+    def _complete_marks(self, upto: int) -> None:
+        newest = self._table.newest(self._symbol)
+        at = self._since if newest is None else newest + self._length
+        for _ in range(_MOST_PAGES):
+            if at > upto or not (rows := self._page(at, upto)):
+                return
+            self._table.keep(self._symbol, rows, ())
+            at = rows[-1][0] + self._length
+
+    def _complete_rates(self, before: int) -> None:
+        """From the newest rate on, not from the newest mark: a venue may publish a rate some time after its settlement."""
+        newest = self._table.newest_rate(self._symbol)
+        at = self._since if newest is None else newest + _MINUTE_MS
+        for _ in range(_MOST_PAGES):
+            if at >= before or not (rates := self._published(at, before)):
+                return
+            self._table.keep(self._symbol, (), rates)
+            at = rates[-1][0] + _MINUTE_MS
 
     def _lacks(self, error: TradingError) -> None:
         if not self._is_missing:
@@ -153,23 +180,46 @@ class SessionFacts:
         columns = (frame[name].tolist() for name in PRICES)
         return [row for row in zip(times, *columns, strict=True) if at <= row[0] <= upto]
 
-    def _settled(self, first: int, last: int, *, strict: bool = False) -> list[tuple[int, float]]:
-        """The rates of [first, last) as published; where the venue does not answer, the usual ones, unless `strict`."""
+    def _settled(self, first: int, last: int) -> list[tuple[int, float]]:
+        """The rates of [first, last) as published; where the venue does not answer, the usual ones."""
         try:
-            found = self._venue.funding_page(self._symbol, _moment(first))
+            return self._published(first, last)
         except TradingError as error:
-            if strict:
-                raise
             self._lacks(error)
             times = self._assumed.times(first / 1000, last / 1000)
             rates = self._assumed.settlements(first / 1000, last / 1000)
             return [(round(at * 1000), rate) for at, rate in zip(times.tolist(), rates, strict=True)]
+
+    def _published(self, first: int, last: int) -> list[tuple[int, float]]:
+        found = self._venue.funding_page(self._symbol, _moment(first))
         times_ms = (pd.DatetimeIndex(found.index).as_unit("ns").asi8 // 1_000_000).tolist()
         return [(at, rate) for at, rate in zip(times_ms, found.tolist(), strict=True) if first <= at < last]
 
     @property
     def _length(self) -> int:
         return self._timeframe.seconds * 1000
+
+
+class FactKeeping:
+    """Keeps marks and funding of a session with real orders as the venue publishes them. Its account needs none of them, its replay does.
+
+    Args:
+        upto: the newest bar (ms UTC); None before the first.
+    """
+
+    def __init__(
+        self, facts: Collection[SessionFacts], upto: Callable[[], int | None], *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:  # fmt: skip
+        self._facts, self._upto, self._monotonic = facts, upto, monotonic
+        self._due = -math.inf
+
+    def keep(self, *, last: bool = False) -> None:
+        """Keep what is not known yet. A venue that does not answer is left alone for a while, unless it is the last time."""
+        upto, now = self._upto(), self._monotonic()
+        if upto is None or (now < self._due and not last):
+            return
+        if not all(each.complete(upto) for each in self._facts):
+            self._due = now + _PAUSE_S
 
 
 def _moment(at: int) -> datetime:

@@ -1,4 +1,4 @@
-"""The output of a running session, refreshed from time to time: its tables, its page and its mirror.
+"""The output of a running session, refreshed from time to time: its tables, its page and its mirror, and what they need of the venue.
 
 Backtrader's thread only reads the recorders. Tables and page, which grow with the session, are written by a child process; a thread waits
 for that and writes the mirror, so that no order waits for a file.
@@ -35,22 +35,32 @@ class StatusMirror(Protocol):
         ...
 
 
+class Facts(Protocol):
+    """What the venue publishes beside bars."""
+
+    def keep(self, *, last: bool = False) -> None:
+        """Keep what is not known yet, in the session's file; try at any price, where it is the last time."""
+        ...
+
+
 class SessionOutput:
     """Has a session's folder written: one job at a time, and never so often that it costs the machine much.
 
     Args:
         job: what is to be written now; None before the first bar. Called in Backtrader's thread.
         mirror: closed by its owner.
+        facts: kept before anything is written, so that what is written can be replayed, however the session ends; None for none.
         writer: runs the jobs; the one of this process by default.
     """
 
     def __init__(
-        self, job: Callable[[], WriteJob | None], store: SessionStore, mirror: StatusMirror, *, writer: Writer | None = None,
-        first_s: float = _FIRST_S, least_s: float = _STATUS_S, longest_s: float = _LONGEST_S,
+        self, job: Callable[[], WriteJob | None], store: SessionStore, mirror: StatusMirror, *, facts: Facts | None = None,
+        writer: Writer | None = None, first_s: float = _FIRST_S, least_s: float = _STATUS_S, longest_s: float = _LONGEST_S,
     ) -> None:  # fmt: skip
         self._job = job
         self._store = store
         self._mirror = mirror
+        self._facts = facts
         self._writer = writer or shared_writer()
         self._first_s = first_s
         self._least_s = least_s
@@ -88,6 +98,7 @@ class SessionOutput:
             if self.is_busy:
                 self._writer.stop()
                 self._thread.join(_ENDED_S)
+        self._keep_facts(last=True)
         if (job := self._job()) is None:
             return
         try:
@@ -95,7 +106,16 @@ class SessionOutput:
         finally:
             self._mirror.write(job.status, last=True)
 
+    def _keep_facts(self, *, last: bool = False) -> None:
+        if self._facts is None:
+            return
+        try:
+            self._facts.keep(last=last)
+        except Exception:  # noqa: BLE001 - as with the mirror; they are asked for again
+            _LOG.error("facts not kept", exc_info=True)
+
     def _run(self, job: WriteJob) -> None:
+        self._keep_facts()
         try:
             self._mirror.write(job.status)
         except Exception:  # noqa: BLE001 - a state that cannot be written must not stop a session; it is written again

@@ -35,6 +35,7 @@ from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.trading_state_alerts import TradingStateAlerts
 from forwardtrader.live.monitoring.watchdog import Watchdog, start_watchdog
 from forwardtrader.live.output.job import WriteJob
+from forwardtrader.live.output.perpetual_facts import FactKeeping
 from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import fresh_rows
@@ -69,7 +70,7 @@ from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.port.prototype import prototype
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, venue_broker
 from forwardtrader.strategies.backtrader.hosting import restoring
-from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 from forwardtrader.strategies.user_code.forecast_use import may_read_forecasts
@@ -171,8 +172,8 @@ class _Assembly:
             resumed=resumed, market=market, supply=models, sources=sources, bridge=bridge,
             broker=broker, journal=journal, saved_state=saved, commands=commands, shutdown=shutdown, watchdog=watchdog,
             unattended=self._unattended(bridge, broker, shutdown),
-            output=SessionOutput(partial(self._write_job, running), self.store, self.mirror), cerebro=cerebro, running=running,
-            first_ms=self.first_ms, facts=self.facts, step_market=self._market_step(bridge, models),
+            output=SessionOutput(partial(self._write_job, running), self.store, self.mirror, facts=self._kept_facts()), cerebro=cerebro,
+            running=running, first_ms=self.first_ms, step_market=self._market_step(bridge, models),
         )  # fmt: skip
 
     # Models and forecasts
@@ -388,6 +389,10 @@ class _Assembly:
         self.view.line(log.redact(text))
 
     # Output
+
+    def _kept_facts(self) -> FactKeeping | None:
+        """With real orders nobody asks the venue for them else; a paper account does at every bar."""
+        return FactKeeping(self.facts.values(), lambda: self.progress.last_bar) if self.request.mode == "live" and self.facts else None
 
     def _write_job(self, running: RunningSession) -> WriteJob | None:
         """What is to be written now; None before the first bar. In Backtrader's thread, which alone may read the recorders."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +18,6 @@ from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.status import RunningSession
 from forwardtrader.live.monitoring.trading_state_alerts import TradingStateAlerts
 from forwardtrader.live.monitoring.watchdog import Watchdog
-from forwardtrader.live.output.perpetual_facts import SessionFacts
 from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.retraining.stock import FixedSupply
@@ -80,7 +79,6 @@ class SessionParts:
         first_ms: open time (ms UTC) of the session's first bar.
         step_market: called while a feed waits; drives the practice market, does nothing at a real venue.
         running: what status and terminal view read.
-        facts: marks and funding, by perpetual.
     """
 
     store: SessionStore
@@ -106,5 +104,4 @@ class SessionParts:
     cerebro: bt.Cerebro
     running: RunningSession
     first_ms: int
-    facts: Mapping[str, SessionFacts]
     step_market: Callable[[], None]

@@ -150,8 +150,6 @@ class LiveSession:
             finally:
                 if progress.last_bar is not None:
                     self._record_refused()
-                    for facts in parts.facts.values():
-                        facts.complete(progress.last_bar)
                     parts.output.finish()
 
     # Called by Backtrader, broker and bridge

@@ -70,6 +70,25 @@ def test_a_factor_stands_beside_the_candles_as_it_was_known(tmp_path: Path) -> N
     assert list(load_markets(request(tmp_path), CLOCK)["AAA/USDT"].candles.columns) == list(OHLCV)
 
 
+def test_a_perpetual_with_other_funding_or_marks_is_another_trial_with_factors_too(tmp_path: Path) -> None:
+    path, bars = tmp_path / "perpetual.csv", candles(150 * 24, seed=3)
+    bars.reset_index().to_csv(path, index=False)
+    plain = ["--from", "2022-03-25", "--to", "2022-04-20", "--symbol", "AAA/USDT:USDT", "--data", f"AAA/USDT:USDT={path}"]
+    seen = {}
+    for rate in (0.0001, 0.0003):
+        funding = tmp_path / f"funding-{rate}.csv"
+        funding.write_text(f"timestamp,rate\n2022-04-01 00:00,{rate}\n", encoding="utf-8")
+        for mark in (1.0, 1.01):
+            marks = tmp_path / f"marks-{mark}.csv"
+            bars[list(OHLCV[:4])].mul(mark).assign(volume=0.0).reset_index().to_csv(marks, index=False)
+            for mood_of in (1, 2):
+                factor = mood(tmp_path, seed=mood_of, name=f"mood-{mood_of}.csv")
+                words = ["--factor", str(factor), "--funding", f"AAA/USDT:USDT={funding}", "--mark", f"AAA/USDT:USDT={marks}"]
+                history = load_markets(read_request([*plain, *words], CLOCK), CLOCK)["AAA/USDT:USDT"]
+                seen[rate, mark, mood_of] = history.fingerprint
+    assert len(set(seen.values())) == 8
+
+
 def test_a_factor_that_ends_is_told_and_recorded(tmp_path: Path) -> None:
     asked = request(tmp_path, "--factor", str(mood(tmp_path, until="2022-04-10")))
     markets = load_markets(asked, CLOCK)

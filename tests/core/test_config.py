@@ -32,6 +32,18 @@ def test_spans_are_written_as_people_say_them(tmp_path: Path) -> None:
     assert settings.models.model_dump(mode="json")["train_window"] == "364d"
 
 
+@pytest.mark.parametrize(("given", "span"), [(2, timedelta(seconds=2)), (0.5, timedelta(milliseconds=500)), ("90s", timedelta(seconds=90))])
+def test_a_span_below_a_minute_stays_what_it_is_where_another_setting_is_changed(given: object, span: timedelta) -> None:
+    settings = load_settings(None, overrides={"strategies.cooldown": given}, environment={})
+    assert changed(settings, {"strategies.cash": 500}).strategies.cooldown == settings.strategies.cooldown == span
+
+
+@pytest.mark.parametrize("key", ["strategies.cooldown", "risk.drawdown_rearm"])
+def test_a_span_is_never_negative(key: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"{key}: a span of time is not negative"):
+        load_settings(None, overrides={key: -5}, environment={})
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

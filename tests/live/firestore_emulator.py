@@ -109,9 +109,11 @@ def slow_way(port: int, delay_s: float) -> Iterator[int]:
     thread = threading.Thread(target=way.run)
     thread.start()
     way.ready.wait(PATIENCE_S)
-    yield way.listens_on
-    way.stop()
-    thread.join()
+    try:
+        yield way.listens_on
+    finally:
+        way.stop()
+        thread.join()
 
 
 class _SlowWay:
@@ -120,6 +122,7 @@ class _SlowWay:
         self.ready = threading.Event()
         self.listens_on = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ends: list[asyncio.StreamWriter] = []
 
     def run(self) -> None:
         asyncio.run(self._serve())
@@ -137,9 +140,13 @@ class _SlowWay:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for end in self._ends:  # what was to be closed after the delay has no loop any more that would do it
+            end.transport.abort()
+        await asyncio.sleep(0)
 
     async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._ends += [writer, back]
         ways = [asyncio.create_task(self._carry(reader, back, self._delay_s)), asyncio.create_task(self._carry(there, writer, 0.0))]
         self._tasks.update(ways)
 

@@ -41,7 +41,10 @@ class Fuse:
         if (point, intent.request.side, kind_of(intent)) == (self.point, self.side, self.kind):
             self.left -= 1
             if not self.left:
-                os.kill(os.getpid(), signal.SIGKILL)
+                self.burn(intent)
+
+    def burn(self, intent: Intent) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def lay(fuse: Fuse) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.live.session_runner FOLDER NAME BARS [flags]`: a session whose forecasts need no training, in a process of its own."""
+"""`python -m tests.live.session_runner FOLDER NAME BARS [SYMBOLS] [flags]`: a session without training, in a process of its own."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def run(request: LiveRequest) -> int:
     return LiveSession(request, SystemClock(), SessionView(Console(), shown=False), supply=supply).run()
 
 
-def start(folder: Path, name: str, bars: int, *flags: str) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "tests.live.session_runner", str(folder), name, str(bars), *flags]
+def start(folder: Path, name: str, bars: int, *flags: str, symbols: tuple[str, ...] = SYMBOLS) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "tests.live.session_runner", str(folder), name, str(bars), ",".join(symbols), *flags]
     return begin(words)
 
 
@@ -81,4 +81,5 @@ def wait_for_bars(folder: Path, name: str, count: int, process: subprocess.Popen
 
 if __name__ == "__main__":
     where, called, count, *more = sys.argv[1:]
-    sys.exit(end_well(lambda: run(request_for(Path(where), called, int(count), *more))))
+    traded = tuple(more.pop(0).split(",")) if more and not more[0].startswith("-") else SYMBOLS
+    sys.exit(end_well(lambda: run(request_for(Path(where), called, int(count), *more, symbols=traded))))

@@ -27,6 +27,7 @@ from forwardtrader.live.venue.identity import key_fingerprint
 from forwardtrader.live.venue.keys import api_keys
 from forwardtrader.models.forecaster import forecast_at, normal_frame
 from tests import PATIENCE_S
+from tests.live.recorded_session import wait_for
 from tests.live.session_runner import SYMBOLS, Momentum, bars_of, request_for, run, start, wait_for_bars
 
 REAL = ("--live", "--yes-real-money", "--yes-real-money", "--set", "strategies.slippage_bps=0")
@@ -51,6 +52,26 @@ def test_a_session_on_a_perpetual_has_the_cash_of_its_replay_funding_included(tm
     assert parity.compared["fills"] > 5
     with sqlite3.connect(tmp_path / "one" / "journal.db") as journal:
         assert journal.execute("select count(*) from payments").fetchone()[0] > 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("practice_ends")
+def test_a_perpetual_session_that_is_killed_has_marks_and_funding_of_its_bars_and_equals_its_replay(tmp_path: Path) -> None:
+    symbol, folder = "BTC/USDT:USDT", tmp_path / "one"
+    flags = (*REAL, "--set", "strategies.max_drawdown=1")  # how many bars there are until the kill is the machine's affair
+    process = start(tmp_path, "one", 0, *flags, symbols=(symbol,))
+    wait_for((folder / "index.html").is_file)  # the last of all files, and the next job is seconds away
+    process.kill()
+    process.communicate()
+    recorded = read_session(folder)
+    (marks, funding), bars = recorded.facts[symbol], recorded.tables["equity"]["timestamp"]
+    assert len(bars) > 8 and bars.isin(marks.index).all() and len(funding) >= len(bars) // 8
+    first = compare(folder, SystemClock(), {symbol: Momentum()}).first_difference
+    assert first is None or first.at >= bars.iloc[-1], "of the last bar and beyond not everything was written yet"
+    assert run(request_for(tmp_path, "one", 10, *flags, symbols=(symbol,))) == 0
+    parity = compare(folder, SystemClock(), {symbol: Momentum()})
+    assert parity.first_difference is None and parity.bars >= len(bars) + 10
+    assert len(read_session(folder).facts[symbol][0]) == parity.bars
 
 
 def test_a_paper_session_on_a_perpetual_is_charged_what_the_venue_publishes(tmp_path: Path) -> None:

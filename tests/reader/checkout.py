@@ -22,6 +22,7 @@ _PACKAGES: Final = (
 _SHORT: Final = {
     "feeds": {"timeframe": "4h"},
     "models": {"train_window": "120d", "retrain_every": "365d", "seeds": 1, "epochs": 1, "cache": True},
+    "strategies": {"margin": 20.0},  # trades are few, and the hundred runs on shifted forecasts short
     "reports": {"bootstrap_samples": 100},
 }
 _CROSSING: Final = """\

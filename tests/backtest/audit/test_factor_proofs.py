@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from forwardtrader.backtest.audit.factor_proofs import factor_proofs, knows_the_next_move, published_later
-from forwardtrader.core.rooms.factor import FactorSettings
+from forwardtrader.core.rooms.factor import FILES, KINDS, OF_CANDLES, FactorSettings
 from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors import book as factor_book
+from forwardtrader.feeds.factors import calendar as factor_calendar
 from forwardtrader.feeds.factors.book import FactorBook, read_factor
+from forwardtrader.feeds.factors.calendar import approach
 from forwardtrader.feeds.factors.kinds import delay_of
 from forwardtrader.feeds.factors.record import FactorRecord, Fetched
 from forwardtrader.feeds.factors.series import NEVER, FactorSource, Known
@@ -86,11 +89,15 @@ def test_a_factor_that_always_changes_alike_is_not_testable(tmp_path: Path) -> N
     assert knows_the_next_move(factor, BARS, HOUR).result is LookAheadResult.NOT_TESTABLE
 
 
-def recorded(folder: Path, kind: str, **said: object) -> FactorSettings:
-    """A factor with a value at each hour, or day, that follows the prices of that very hour or day."""
-    asked = {"kind": kind, "symbol": "BTC/USDT:USDT", **said}
+STEPS = {"fear_greed": "1D", "funding": "8h"}
+FETCHED = [kind for kind in KINDS if kind not in FILES]
+
+
+def recorded(folder: Path, kind: str, *, stamped: str = "left", **said: object) -> FactorSettings:
+    """A factor with a value at each hour, day or settlement that follows the prices of that very time."""
+    asked = {"kind": kind, "symbol": "BTC/USDT" if kind in OF_CANDLES else "BTC/USDT:USDT", **said}
     [entry] = FeedSettings.model_validate({"factors": [asked], "factor_path": str(folder)}).located_factors
-    closes = np.log(BARS["close"]).resample("1D" if kind == "fear_greed" else "1h").last()
+    closes = np.log(BARS["close"]).resample(STEPS.get(kind, "1h"), label=stamped).last()
     values = np.cumsum(closes.diff().fillna(0.0).to_numpy() + np.random.default_rng(0).normal(0, 0.3 * closes.diff().std(), len(closes)))
     rows = zip(pd.DatetimeIndex(closes.index).as_unit("ns").asi8.tolist(), values.tolist(), strict=True)
     record = FactorRecord(Path(entry.file))
@@ -98,14 +105,33 @@ def recorded(folder: Path, kind: str, **said: object) -> FactorSettings:
     return entry
 
 
-@pytest.mark.parametrize("kind", ["mark", "index", "basis", "open_interest", "long_short_ratio", "taker_volume", "fear_greed", "json"])
+@pytest.mark.parametrize("kind", FETCHED)
 def test_a_factor_of_any_kind_passes_and_is_caught_where_it_is_joined_on_its_reference_time(tmp_path: Path, kind: str) -> None:
     web: dict[str, object] = {"name": "x", "column": "v", "url": "https://a/b"} if kind == "json" else {}
-    honest = recorded(tmp_path / "honest", kind, **web, **({"known_after": "1h"} if kind == "json" else {}))
+    delay = {"known_after": "1h"} if kind == "json" else {}
+    # A funding rate is stamped with its settlement, when it is known; it is early where it is stamped with the begin of its eight hours.
+    honest = recorded(tmp_path / "honest", kind, stamped="right" if kind == "funding" else "left", **web, **delay)
     early = recorded(tmp_path / "early", kind, **web, known_after="0h")
     assert published_later(read_factor(honest), BARS, HOUR).passed
     assert knows_the_next_move(read_factor(honest), BARS, HOUR).passed
     proof = knows_the_next_move(read_factor(early), BARS, HOUR)
+    assert (proof.passed, proof.leak) == (False, Leak.REFERENCE_DATE)
+
+
+def test_a_calendar_passes_and_is_caught_where_events_are_used_before_they_are_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = pd.date_range(BARS.index[0] + timedelta(days=40), periods=12, freq="5D")
+    told = [f"{at.isoformat()},{(at - timedelta(days=n % 3, hours=7)).isoformat()}" for n, at in enumerate(events)]
+    (tmp_path / "events.csv").write_text("\n".join(["timestamp,known_at", *told]))
+    settings = FactorSettings(kind="calendar", file=str(tmp_path / "events.csv"))
+    assert [(proof.name, proof.passed) for proof in factor_proofs(FactorBook([settings], HOUR), BARS, HOUR)] == [("publication", True)]
+
+    def by_reference_time(events: NDArray[np.int64], known: NDArray[np.int64], name: str) -> pd.DataFrame:
+        return approach(events, np.minimum(known, events - 168 * 3_600_000_000_000), name)
+
+    monkeypatch.setattr(factor_calendar, "approach", by_reference_time)
+    proof = published_later(read_factor(settings), BARS, HOUR)
     assert (proof.passed, proof.leak) == (False, Leak.REFERENCE_DATE)
 
 

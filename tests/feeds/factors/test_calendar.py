@@ -40,6 +40,18 @@ def test_an_event_announced_later_was_not_known_before(tmp_path: Path) -> None:
     assert with_it.iloc[14] == 5.0
 
 
+def test_between_two_events_an_unannounced_one_does_not_show_by_a_value_that_says_none_is_near(tmp_path: Path) -> None:
+    first = "2024-01-01T05:00:00Z,2023-12-01"
+    known = calendar(tmp_path / "a.csv", "timestamp,known_at", first, "2024-01-03,2024-01-02")
+    alone = calendar(tmp_path / "b.csv", "timestamp,known_at", first)
+    with_it, without = (FactorBook([entry], HOUR).columns(HOURS).iloc[:, 0] for entry in (known, alone))
+    np.testing.assert_array_equal(with_it.iloc[:23], without.iloc[:23])
+    assert with_it.iloc[:4].tolist() == [4.0, 3.0, 2.0, 1.0]
+    assert with_it.iloc[4:23].isna().all()
+    assert with_it.iloc[23] == 24.0
+    assert without.iloc[4:].isna().all()
+
+
 def test_a_calendar_that_was_known_long_before_needs_no_times(tmp_path: Path) -> None:
     entry = calendar(tmp_path / "c.csv", "date", "2024-01-03", known_before="30d", name="fomc")
     factor = read_factor(entry)

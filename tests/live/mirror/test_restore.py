@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from contextlib import closing
 from decimal import Decimal
@@ -61,6 +62,21 @@ def test_a_session_on_paper_comes_back_row_by_row(session: RecordedSession, tmp_
     assert (tmp_path / "other" / "plan.json").read_text() == (session.folder / "plan.json").read_text()
     assert found.text == "300 bars, 30 fills, 30 orders"
     assert not (tmp_path / "other" / "journal.db").exists()
+
+
+def test_marks_and_funding_of_perpetuals_come_back_also_those_that_came_late_or_never(session: RecordedSession, tmp_path: Path) -> None:
+    there, facts = ListedMemory(), session.store.facts
+    prices = (100.0, 101.0, 99.0, 100.5)
+    facts.keep("BTC/USDT", [(BEGAN + n * STEP, *prices) for n in range(100)], [(BEGAN, 0.0001)])
+    documents_of(tmp_path, session, there)
+    facts.keep("BTC/USDT", [(BEGAN + n * STEP, *prices) for n in range(100, 299)], [(BEGAN + 200 * STEP, -0.0002)])
+    facts.keep("ETH/USDT", [(BEGAN, math.nan, math.nan, math.nan, math.nan)], [])
+    documents = documents_of(tmp_path, session, there)
+    assert documents["trading_logs/2023-11-15T14:50:00.000Z"]["iteration"] == 200
+    restore(tmp_path / "other", documents)
+    ours, theirs = (tables(place / "session.db") for place in (tmp_path / "other", session.folder))
+    assert len(ours["perpetual_marks"]) == 300 and len(ours["perpetual_funding"]) == 2
+    assert ours == theirs
 
 
 def test_on_paper_what_is_younger_than_the_newest_bar_is_left_to_the_replay(session: RecordedSession, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from forwardtrader.core.errors import VenueUnreachable
 from forwardtrader.core.types import Timeframe
-from forwardtrader.live.output.perpetual_facts import SessionFacts
+from forwardtrader.live.output.perpetual_facts import FactKeeping, SessionFacts
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.strategies.margin.series import MarkBar
 
@@ -110,3 +110,33 @@ def test_a_venue_that_cannot_be_asked_at_the_end_leaves_the_rest_unknown(store: 
     venue.is_down = True
     facts.complete(round(at(7) * 1000))
     assert store.facts.marks(SYMBOL).empty and missing == ["the venue is down"]
+
+
+def test_a_rate_that_is_published_some_time_after_its_settlement_is_kept_with_the_next_bar(store: SessionStore) -> None:
+    venue = Venue({2.5: 0.001})
+    facts = facts_of(store, venue, [])
+    facts.complete(round(at(4) * 1000))
+    venue.settled[3.5] = 0.002
+    facts.complete(round(at(5) * 1000))
+    assert store.facts.funding(SYMBOL).tolist() == [0.001, 0.002]
+
+
+def test_they_are_kept_as_they_come_and_a_venue_that_is_down_is_left_alone_for_a_minute(store: SessionStore) -> None:
+    venue, missing, now = Venue({2.5: 0.001}), list[str](), [0.0]
+    newest: list[int | None] = [None]
+    keeping = FactKeeping([facts_of(store, venue, missing)], lambda: newest[0], monotonic=lambda: now[0])
+    keeping.keep()
+    assert venue.asked == 0, "no bar yet"
+    newest[0] = round(at(3) * 1000)
+    keeping.keep()
+    assert len(store.facts.marks(SYMBOL)) == 4 and len(store.facts.funding(SYMBOL)) == 1
+    asked = venue.asked
+    keeping.keep()
+    assert venue.asked == asked, "nothing is new"
+    venue.is_down, newest[0] = True, round(at(5) * 1000)
+    for now[0] in (1.0, 2.0, 60.0):
+        keeping.keep()
+    assert (venue.asked, missing) == (asked + 1, ["the venue is down"])
+    venue.is_down = False
+    keeping.keep(last=True)
+    assert len(store.facts.marks(SYMBOL)) == 6

@@ -67,6 +67,28 @@ def test_a_child_that_dies_is_told_of_and_the_next_writing_is_done(session: Reco
     assert "ended with -9" in trouble["reason"]
 
 
+class _Facts:
+    """Notes what was written already when it was asked, and fails."""
+
+    def __init__(self, folder: Path) -> None:
+        self.page, self.asked = folder / PAGE, list[tuple[bool, bool]]()
+
+    def keep(self, *, last: bool = False) -> None:
+        self.asked.append((last, self.page.exists()))
+        raise OSError("no room")
+
+
+def test_what_a_replay_needs_is_kept_before_anything_is_written_and_its_trouble_stops_nothing(
+    session: RecordedSession, writer: Writer
+) -> None:
+    facts = _Facts(session.folder)
+    output = SessionOutput(session.job, session.store, _Deaf(), facts=facts, writer=writer, first_s=0.0)
+    output.refresh()
+    wait_for(lambda: facts.page.is_file() and not output.is_busy)
+    output.finish()
+    assert facts.asked == [(False, False), (True, True)]
+
+
 def test_a_writing_that_hangs_is_ended(session: RecordedSession, tmp_path: Path) -> None:
     with contextlib.closing(Writer()) as writer:
         output = SessionOutput(session.job, session.store, _Deaf(), writer=writer, first_s=0.0, least_s=0.0, longest_s=4.0)
