@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Fault(StrEnum):
@@ -44,6 +45,17 @@ class Verdict:
     source: str
     faults: Mapping[str, Fault] = field(default_factory=dict)
     objection: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        faults = {venue: fault.name for venue, fault in self.faults.items()}
+        return {"at": self.at, "agreement": self.agreement.value, "source": self.source, "faults": faults, "objection": self.objection}
+
+    @classmethod
+    def of(cls, saved: Mapping[str, Any]) -> Verdict:
+        """What `as_dict` gave."""
+        faults = {str(venue): Fault[name] for venue, name in saved["faults"].items()}
+        return cls(int(saved["at"]), Agreement(saved["agreement"]), str(saved["source"]), faults, str(saved["objection"]))
 
     def differs(self, before: Verdict | None) -> bool:
         """Whether something is to be said that the verdict before did not say; distances in basis points change at each bar."""

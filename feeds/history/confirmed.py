@@ -58,9 +58,6 @@ def _with_verdicts(history: History, frames: Mapping[str, pd.DataFrame], setting
     beside = history.perpetual  # the mark stands still too where the venue has no candle
     if beside is not None and len(found.filled):
         beside = replace(beside, marks=beside.marks.reindex(whole.index).ffill())
-    for before, verdict in found.changes():
-        if before is not None or verdict.faults:
-            log.event(_LOG, "venues_compared", symbol=history.symbol, bar=verdict.at, agreement=verdict.agreement, detail=verdict.detail)
     return replace(
         history, candles=whole, perpetual=beside, venues=found, notes=(*history.notes, f"{history.symbol}: {_told(found)}"),
         fingerprint=history_fingerprint(whole, beside, history.detail, found),

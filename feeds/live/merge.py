@@ -115,6 +115,18 @@ class _SymbolVenues:
             del self.verdicts[min(self.verdicts)]
         return verdict, signal
 
+    def as_dict(self) -> dict[str, Any]:
+        """What must be kept across a restart; plain JSON values."""
+        return self.judge.as_dict() | {"newest": None if self.newest is None else self.newest.as_dict()}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from what `as_dict` gave, where that is of the same venues and settings."""
+        if self.judge.restore(saved):
+            self.decided = self.judge.known(self.judge.traded)
+            if saved.get("newest") is not None:
+                self.newest = Verdict.of(saved["newest"])
+                self.decided, self.verdicts[self.newest.at] = max(self.decided, self.newest.at), self.newest
+
 
 class LiveMerge:
     """Streams the confirming venues and has each bar judged before it is traded on. Runs in the event loop of the traded source.
@@ -157,8 +169,9 @@ class LiveMerge:
         """Judge the bars before the first live one, going on from the state that was kept; returns what features saw in place of some."""
         venues = self._venues[symbol]
         saved = self._state.load(symbol)
-        if saved is not None and venues.judge.restore(saved):
-            venues.decided = venues.judge.known(self._traded)
+        if saved is not None:
+            venues.restore(saved)
+        venues.price = past[-1].close if past else 0.0
         recent = [bar for bar in past[-2 * self._settings.confirm_window :] if bar.at > venues.decided]
         if not recent:
             return []
@@ -172,7 +185,6 @@ class LiveMerge:
             _, signal = venues.decide(at)
             if signal is not None and at in own:
                 seen.append(signal)
-        venues.price = recent[-1].close
         return seen
 
     async def run(self) -> None:
@@ -242,7 +254,7 @@ class LiveMerge:
         self.counts[verdict.agreement] += 1
         if bar is not None:
             venues.price = bar.close
-        elif signal is not None:
+        elif signal is not None and venues.price:
             bar = stand_in(at, venues.price)
             self.counts["lent"] += 1
             self._notify("bar_lent", "warning", symbol=symbol, at=at, venue=verdict.source)
@@ -250,7 +262,7 @@ class LiveMerge:
         self._listener.on_judged(symbol, at, bar, signal)
         if verdict.differs(before):
             self._report(symbol, verdict, before)
-        self._state.save(symbol, venues.judge.as_dict())  # after the bar was handed on, which is not to wait for it
+        self._state.save(symbol, venues.as_dict())  # after the bar was handed on, which is not to wait for it
 
     def _report(self, symbol: str, verdict: Verdict, before: Verdict | None) -> None:
         """One alert for each change; a start where all is well is none."""

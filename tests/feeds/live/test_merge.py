@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import json
 from random import Random
@@ -183,6 +184,43 @@ def test_each_change_is_one_alert() -> None:
     assert sum(kind == "bar_lent" for kind, _ in kept.alerts) == 4
     assert any("stands still" in detail for _, detail in kept.alerts)
     assert any("binance, which is traded, lies apart" in detail for _, detail in kept.alerts)
+
+
+def test_a_restart_while_the_traded_venue_is_off_goes_on_blocking_and_tells_nobody_again() -> None:
+    async def run() -> tuple[str, str, int]:
+        rows, kept = faulty(2), Kept()
+        await streamed({name: [bar for bar in bars if bar.at <= 81 * HOURS] for name, bars in rows.items()}, kept, 2, -1)
+        before = kept.alerts.copy()
+        again = kept.merge(ConfirmationSettings(confirm_window=51))
+        await again.learn("BTC/USDT", [bar for bar in rows["binance"] if bar.at <= 81 * HOURS])
+        blocked = again.objection("BTC/USDT"), again.objection("BTC/USDT", 81 * HOURS)
+        for name, bars in rows.items():
+            add = again.add_traded if name == "binance" else functools.partial(again.add_confirming, name)
+            add("BTC/USDT", bars[82])
+        await asyncio.gather(*(client.close() for client in again.clients))
+        return *blocked, len(kept.alerts) - len(before)
+
+    now, then, told = asyncio.run(run())
+    assert now == then and "lies apart" in now
+    assert told == 0
+
+
+def test_a_first_bar_that_the_traded_venue_lacks_stands_at_its_last_price() -> None:
+    async def run() -> list[Bar]:
+        rows, kept = simulated(4, 60), Kept()
+        merge = kept.merge(ConfirmationSettings(confirm_window=51))
+        for n in range(59):
+            merge.add_confirming("bybit", "BTC/USDT", rows["third"][n])
+        await merge.learn("BTC/USDT", rows["traded"][:59])
+        again = kept.merge(ConfirmationSettings(confirm_window=51))
+        for n in range(60):
+            again.add_confirming("bybit", "BTC/USDT", rows["third"][n])
+        await again.learn("BTC/USDT", rows["traded"][:59])
+        again.add_missing("BTC/USDT", 59 * HOURS)
+        await asyncio.gather(*(client.close() for each in (merge, again) for client in each.clients))
+        return kept.bars
+
+    assert [(bar.close, bar.volume) for bar in asyncio.run(run())] == [(simulated(4, 60)["traded"][58].close, 0.0)]
 
 
 def test_a_bar_waits_for_those_of_the_others_and_no_longer() -> None:
