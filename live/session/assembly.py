@@ -208,8 +208,7 @@ class _Assembly:
 
     def _sources(self, models: Supply) -> dict[str, SessionForecasts]:
         resumed, first = self.resumed, self.market.first_live
-        until = None if self.resumed.is_frozen else self.resumed.last
-        known = {s: known_forecasts(self.store, s, until) for s in self.request.symbols}
+        known = {s: known_forecasts(self.store, s, None if resumed.is_frozen else resumed.last) for s in self.request.symbols}
         failed, worked = self.callbacks.forecast_failed, self.callbacks.forecast_works
         seen = {s: self.venues.source(models.sources[s], s) for s in self.request.symbols}
         return {
