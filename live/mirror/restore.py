@@ -120,7 +120,7 @@ def _journal(path: Path, documents: Documents) -> int:
         db.run_many("insert into replacements values (?, ?, ?)", replaced)
         db.run_many("insert into marks values (?, ?)", list(documents["state/journal"].items()))
     with closing(Journal(path)) as journal:
-        journal.mark_lost()
+        journal.mark_lost(whole=len(orders))
     return len(orders)
 
 

@@ -21,6 +21,7 @@ from forwardtrader.core.errors import AccountLocked, ConfigError, StartRefused, 
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.firestore import FirestoreMirror
+from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.preflight.shared_state import synchronised
 from forwardtrader.live.preflight.takeover import take_over
 from forwardtrader.live.request import LiveRequest, read_request
@@ -118,6 +119,12 @@ class World:
         return [o for o in self.venue.orders() if "stop_price" in o and o["status"].lower() == "new"]
 
 
+def kinds_of(session: LiveSession) -> set[str]:
+    """Of its alerts."""
+    with closing(SessionStore(session.request.folder / "session.db", reads=True)) as store:
+        return {note["kind"] for note in store.notes()}
+
+
 @pytest.fixture
 def world(firestore: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with start_sandbox(protocol="binance", speed=SPEED, waits=True, history=600, seed=3, fee_asset="quote") as venue:
@@ -137,7 +144,10 @@ def test_a_session_killed_around_an_order_goes_on_on_another_machine_with_equal_
     world.lose("first")
     assert len(world.stops()) == 1
     world.end_lease()
-    world.go_on("second")
+    session = world.go_on("second")
+    told = kinds_of(session)
+    assert ("position_unprotected" in told) == (not mirrored), "half of it has no stop, which is known to be meant so"
+    assert "stop_stands_still" not in told
 
 
 @pytest.mark.slow
