@@ -93,7 +93,9 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
     strategy = with_params(typed_object(given.strategy), given.param)
     return BacktestRequest(
         settings=settings, first=first, last=last, files=files, strategy=strategy, name=given.name,
-        facts=fact_files(given.funding, given.mark, settings.feeds.symbols), detail=detail_files(given.detail_data, settings.feeds),
+        facts=fact_files(given.funding, given.mark, settings.feeds.symbols),
+        detail=detail_files("detail-data", given.detail_data, settings.feeds),
+        detail_marks=detail_files("detail-mark", given.detail_mark, settings.feeds),
         command=shlex.join(["python", "run_backtest.py", *argv]), sweep=given.sweep and typed_path(given.sweep), audit=given.audit,
         open_page=given.open, as_json=given.json, quiet=given.quiet, open_ended=given.last is None,
         optimise=given.optimise and typed_path(given.optimise), importance=given.importance,
@@ -134,15 +136,15 @@ def fact_files(funding: Sequence[str], mark: Sequence[str], symbols: Sequence[st
     return found
 
 
-def detail_files(texts: Sequence[str], feeds: FeedSettings) -> dict[str, Path]:
-    """Files of finer candles by symbol.
+def detail_files(flag: str, texts: Sequence[str], feeds: FeedSettings) -> dict[str, Path]:
+    """Files of finer candles, or of their marks, by symbol.
 
     Raises:
         InvalidSetting: one is not written as SYMBOL=FILE, names a symbol that is not traded, or its length is not said.
     """
     if texts and not feeds.detail:
-        raise InvalidSetting(f"--detail-data {texts[0]}: say how long its bars are, with --detail 1m")
-    return {symbol: typed_path(path) for symbol, path in (_of_a_symbol("detail-data", text, feeds.symbols) for text in texts)}
+        raise InvalidSetting(f"--{flag} {texts[0]}: say how long its bars are, with --detail 1m")
+    return {symbol: typed_path(path) for symbol, path in (_of_a_symbol(flag, text, feeds.symbols) for text in texts)}
 
 
 def _of_a_symbol(flag: str, text: str, symbols: Sequence[str]) -> tuple[str, str]:

@@ -109,6 +109,7 @@ def _add_what_to_trade(p: FlagParser) -> None:
     what.add_argument(
         "--detail-data", action="append", default=[], metavar="[SYMBOL=]FILE", help="those of --detail from a file; repeatable"
     )
+    what.add_argument("--detail-mark", action="append", default=[], metavar="SYMBOL=FILE", help="their mark prices from a file; repeatable")
     what.add_argument("--date-format", metavar="FORM", help=DATE_FORMAT_HELP)
     what.add_argument("--tz", metavar="ZONE", help=ZONE_HELP)
     what.add_argument("--stamped", choices=("open", "end"), help=STAMPED_HELP)

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from forwardtrader.backtest.checks import checked, seen_until
 from forwardtrader.backtest.forecasting import Forecasts, tables, train
-from forwardtrader.backtest.market_data import load_markets
+from forwardtrader.backtest.market_data import charges_of, load_markets
 from forwardtrader.backtest.progress import RunProgress, Stage
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import (
@@ -114,7 +114,7 @@ def run_backtest(
                 tearsheet.wait()
             finally:
                 write_page()  # as late as this, so that it links what has been drawn
-            render_run_index(Path(request.settings.reports.output))
+            render_run_index(Path(request.settings.reports.output), Path(request.settings.live.sessions_path))
         run = _timed(run, folder, progress.seconds)
     if request.open_page:
         webbrowser.open((folder / "index.html").resolve().as_uri())
@@ -137,8 +137,13 @@ def _with_importance(run: RunArtefacts, walk: WalkForward, request: BacktestRequ
     return replace(run, manifest=run.manifest.model_copy(update=update))
 
 
-def judge_market(request: BacktestRequest, markets: Mapping[str, History], clock: Clock) -> tuple[RunArtefacts, RunJudgement]:
+def judge_market(
+    request: BacktestRequest, markets: Mapping[str, History], clock: Clock, *, in_full: bool = True
+) -> tuple[RunArtefacts, RunJudgement]:
     """A whole run on candles at hand, from training to verdict; nothing is written but models and the trial.
+
+    Args:
+        in_full: whether forecasts are shifted also where the verdict does not hang on it.
 
     Raises:
         TradingError: whatever stands in the way, as one line.
@@ -149,6 +154,8 @@ def judge_market(request: BacktestRequest, markets: Mapping[str, History], clock
     record = simulate(markets, forecasts, request)
     run = assembled(request, markets, forecasts, record, clock)
     judgement = judged(request, markets, forecasts, run, reads_forecasts=record.reads_forecasts)
+    if not (in_full or judgement.hangs_on_shifted_forecasts):
+        return run, judgement
     return run, credited(request, markets, forecasts, run, judgement, _ignored)
 
 
@@ -252,7 +259,7 @@ def assembled(
     }
     parts = {"strategy": own, "benchmark": summaries, "not_computed": left_out, **sections}
     full = plain.model_copy(update=parts | {"optimisation": optimised(equity) if optimised else None})
-    return RunArtefacts(full, forecasts.table, record.fills, equity)
+    return RunArtefacts(full, forecasts.table, record.fills, equity, record.stops)
 
 
 def _saved(run: RunArtefacts, request: BacktestRequest, markets: Mapping[str, History]) -> tuple[RunArtefacts, Path]:
@@ -260,12 +267,14 @@ def _saved(run: RunArtefacts, request: BacktestRequest, markets: Mapping[str, Hi
     folder = make_run_dir(Path(request.settings.reports.output), run.manifest.run_id)
     artefacts.save_candles(folder, {s: history.candles for s, history in markets.items()}, pd.DatetimeIndex(run.equity.index))
     named = run.manifest.model_copy(update={"run_id": folder.name})
-    return artefacts.save(folder, RunArtefacts(named, run.forecasts, run.fills, run.equity)), folder
+    return artefacts.save(folder, replace(run, manifest=named)), folder
 
 
 def _benchmarks(request: BacktestRequest, markets: Mapping[str, History], year: int) -> dict[str, benchmarks.Benchmark]:
     settings = request.settings.strategies
-    account = benchmarks.BenchmarkAccount(cash=settings.cash, fee_bps=settings.fee_bps, slippage_bps=settings.slippage_bps)
+    account = benchmarks.BenchmarkAccount(
+        cash=settings.cash, fee_bps=settings.fee_bps, slippage_bps=settings.slippage_bps, charges=charges_of(markets)
+    )
     candles = {symbol: history.candles for symbol, history in markets.items()}
     return {
         "buy_and_hold": benchmarks.buy_and_hold(candles, account, trade_from=request.first),
@@ -326,6 +335,7 @@ def judged(
     result = RunResult(
         forecasts=run.forecasts, baselines=forecasts.baselines, equity=run.equity, fills=run.fills, candles=candles, sweep=sweep,
         reads_forecasts=reads_forecasts, own_rule=not request.strategy, seen_until=seen_until(request) if reads_forecasts else "",
+        charges=charges_of(markets),
     )  # fmt: skip
     ledger = TrialLedger(Path(settings.reports.ledger_path))
     found_scores = scores or scored(request, markets, forecasts)
@@ -361,7 +371,7 @@ def with_judgement(run: RunArtefacts, judgement: RunJudgement, seconds: Mapping[
     reasons = [f"{symbol}: {note}" for symbol, notes in unknown.items() for note in notes]
     parts["verdict_reasons"] = [*parts.get("verdict_reasons", []), *reasons]
     whole = RunManifest.model_validate(tree | parts | {"timing_s": dict(seconds)})
-    return RunArtefacts(whole, run.forecasts, run.fills, run.equity)
+    return replace(run, manifest=whole)
 
 
 def _timed(run: RunArtefacts, folder: Path, seconds: Mapping[str, float]) -> RunArtefacts:
@@ -369,4 +379,4 @@ def _timed(run: RunArtefacts, folder: Path, seconds: Mapping[str, float]) -> Run
     timing = {name: round(s, 3) for name, s in seconds.items()}
     whole = run.manifest.model_copy(update={"timing_s": timing | {"total": round(sum(seconds.values()), 3)}})
     manifest.write(folder, whole)
-    return RunArtefacts(whole, run.forecasts, run.fills, run.equity)
+    return replace(run, manifest=whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,12 +15,12 @@ import pandas as pd
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import InvalidDates, InvalidSetting
-from forwardtrader.core.settings import ModelSettings
+from forwardtrader.core.settings import ModelSettings, StrategySettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.fetching.history import complete
-from forwardtrader.feeds.history.detail import Whole, load_detail
+from forwardtrader.feeds.history.detail import DetailHistory, Whole, load_detail
 from forwardtrader.feeds.history.needs import History, history_fingerprint, load_history
 from forwardtrader.feeds.history.perpetual_facts import NO_FILES
 from forwardtrader.feeds.universe import TopByVolume, members_between, parse_universe, read_universe, top_by_volume
@@ -54,9 +55,7 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
             raise InvalidDates(
                 f"{symbol} ends at {newest:%Y-%m-%d %H:%M} in {history.source}; choose a --from before that, or get newer candles"
             )
-    volumes = {symbol: history.candles["volume"].to_numpy(dtype=np.float64) for symbol, history in markets.items()}
-    if objection := volume_objection(request.settings.strategies, volumes):
-        raise InvalidSetting(objection)
+    require_volumes(request.settings.strategies, {symbol: history.candles for symbol, history in markets.items()})
     first_bar = min(history.candles.index[0] for history in markets.values()).to_pydatetime()
     failed = complete(feeds, first_bar, request.last, clock)
     found = {
@@ -67,23 +66,44 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
 
 
 def with_detail(history: History, request: BacktestRequest, clock: Clock) -> History:
-    """The history with finer candles inside the bars traded, and a note on bars that lack them; they are in its fingerprint.
+    """The history with finer candles inside the bars traded, of a file, the store, the venue or the sample market.
 
     Raises:
         InvalidSetting: there are none, or none that make up a bar, or orders that rest are to be filled by volumes that they lack.
         CandleFileInvalid, StoreDamaged, VenueUnreachable: as `load_detail`.
     """
-    symbol, bars = history.symbol, history.candles.loc[pd.Timestamp(request.first) :]
-    if not len(bars):
+    symbol = history.symbol
+    whole = traded_bars(history, request.first, is_of_file=symbol in request.files)
+    if whole is None:
         return history
+    files = {"file": request.detail.get(symbol), "mark_file": request.detail_marks.get(symbol)}
+    return joined_with(history, load_detail(request.settings.feeds, symbol, whole, clock=clock, **files), request.settings.strategies)
+
+
+def traded_bars(history: History, first: datetime, *, is_of_file: bool) -> Whole | None:
+    """The bars that finer ones are wanted for; None where none is traded."""
+    bars = history.candles.loc[pd.Timestamp(first) :]
     marks = None if history.perpetual is None else history.perpetual.marks.loc[bars.index]
-    whole = Whole(candles=bars, timeframe=history.timeframe, is_made_up=history.is_made_up, is_of_file=symbol in request.files, marks=marks)
-    detail = load_detail(request.settings.feeds, symbol, whole, clock=clock, file=request.detail.get(symbol))
-    volume = {f"{symbol} {detail.timeframe}": detail.candles["volume"].to_numpy(dtype=np.float64)}
-    if objection := volume_objection(request.settings.strategies, volume):
-        raise InvalidSetting(objection)
-    known = (*history.notes, *detail.source_notes, *(f"{symbol}: {note}" for note in detail.notes))
+    whole = Whole(candles=bars, timeframe=history.timeframe, is_made_up=history.is_made_up, is_of_file=is_of_file, marks=marks)
+    return whole if len(bars) else None
+
+
+def joined_with(history: History, detail: DetailHistory, settings: StrategySettings) -> History:
+    """The history with these finer candles, which are in its fingerprint, and a note on bars that lack them.
+
+    Raises:
+        InvalidSetting: orders that rest are to be filled by volumes that they lack.
+    """
+    require_volumes(settings, {f"{history.symbol} {detail.timeframe}": detail.candles})
+    known = (*history.notes, *detail.source_notes, *(f"{history.symbol}: {note}" for note in detail.notes))
     return replace(history, detail=detail, notes=known, fingerprint=history_fingerprint(history.candles, history.perpetual, detail))
+
+
+def require_volumes(settings: StrategySettings, candles: Mapping[str, pd.DataFrame]) -> None:
+    """Raise `InvalidSetting` where orders that rest are to be filled by volumes that are not known."""
+    volumes = {name: frame["volume"].to_numpy(dtype=np.float64) for name, frame in candles.items()}
+    if objection := volume_objection(settings, volumes):
+        raise InvalidSetting(objection)
 
 
 def _listed(request: BacktestRequest, clock: Clock, file: Path | None) -> dict[str, History]:
@@ -153,3 +173,8 @@ def history_start(first: datetime, settings: ModelSettings, timeframe: Timeframe
     # The boundary in force on the first day may lie up to one retraining span before it, and the base of its warm start further.
     before = settings.retrain_every * settings.anew_every
     return first - settings.train_window - before - timedelta(seconds=bars * timeframe.seconds * slack / share)
+
+
+def charges_of(markets: Mapping[str, History]) -> dict[str, pd.Series[float]]:
+    """Per perpetual, what a long of one unit pays in funding at each bar's open, in quote."""
+    return {symbol: h.perpetual.charges(h.timeframe) for symbol, h in markets.items() if h.perpetual is not None}

@@ -22,7 +22,7 @@ class BacktestRequest:
         open_ended: no end was named, so `last` is the present moment.
         files: candle files by symbol, in place of the store.
         facts: files of funding and mark price of perpetuals, by symbol.
-        detail: files of finer candles, by symbol, in place of the store.
+        detail, detail_marks: files of finer candles and of their marks, by symbol, in place of the store.
         strategy: `module:Class` of a Backtrader strategy in place of ours; empty for ours.
         command: the command as typed, for the record.
         progress: a file for other programs, which is told what is being done.
@@ -38,6 +38,7 @@ class BacktestRequest:
     files: Mapping[str, Path] = field(default_factory=dict)
     facts: Mapping[str, FactFiles] = field(default_factory=dict)
     detail: Mapping[str, Path] = field(default_factory=dict)
+    detail_marks: Mapping[str, Path] = field(default_factory=dict)
     strategy: str = ""
     name: str = ""
     command: str = ""

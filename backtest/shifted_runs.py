@@ -1,4 +1,8 @@
-"""Runs of the same strategy on forecasts shifted in time: what it earns without their information."""
+"""Runs of the same strategy on forecasts shifted in time: what it earns without their information.
+
+All symbols are shifted by the same bars, so that what was forecast together stays together. Everything else is as in the run: the same
+account, of perpetuals with margin, liquidations and funding at its true times.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.forecaster import RecordedForecasts
 from forwardtrader.reports.statistics import metrics
-from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts, distances, does_as_well, shifted
+from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts, circle_of, distances, does_as_well, shifted
 from forwardtrader.strategies.replay import Replay
 
 SHIFTS: Final = 100
@@ -40,10 +44,11 @@ def shifted_replays(
     """
     settings = request.settings.strategies
     tapes = tapes_of(markets, forecasts.walk, settings.horizon, request.first)
-    replay = Replay(tapes, settings, request.settings.learning)
+    replay, circle = Replay(tapes, settings, request.settings.learning), circle_of(tape.forecasts for tape in tapes)
 
     def run(distance: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        fills, equity = replay.run([shifted(tape.forecasts, distance)["location"].to_numpy(dtype=np.float64) for tape in tapes])
+        moved = [shifted(tape.forecasts, distance, circle)["location"].to_numpy(dtype=np.float64) for tape in tapes]
+        fills, equity = replay.run(moved)
         return fills, equity.assign(exposure=1.0 - equity["cash"] / equity["equity"])
 
     chosen = _distances([tape.forecasts for tape in tapes], SHIFTS, request)
@@ -77,7 +82,8 @@ class ShiftedSources:
     def source(self, symbol: str, horizon: int, timeframe: Timeframe) -> RecordedForecasts:
         frame = self.frames[symbol]
         traded = frame.index >= self.first
-        moved = pd.concat([frame.loc[~traded], shifted(frame.loc[traded], self.distance)])
+        circle = circle_of(each.loc[each.index >= self.first] for each in self.frames.values())
+        moved = pd.concat([frame.loc[~traded], shifted(frame.loc[traded], self.distance, circle)])
         return RecordedForecasts(moved, horizon, timeframe_s=timeframe.seconds)
 
 

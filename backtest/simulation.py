@@ -19,7 +19,7 @@ from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, extra_bars, record_of
-from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.detail.series import DetailSeries
 from forwardtrader.strategies.margin.series import PerpetualSeries
@@ -89,8 +89,8 @@ def series_of(history: History) -> PerpetualSeries | None:
 
 
 def detail_of(history: History) -> DetailSeries | None:
-    """The finer candles as the broker takes them; None where there are none."""
-    detail = history.detail
+    """The finer candles as the broker takes them, of the bars that the history still has; None where there are none."""
+    detail = None if history.detail is None else history.detail.within(history.candles)
     if detail is None:
         return None
     opened, at = (index.as_unit("ms").asi8 / 1000.0 for index in (detail.opened, pd.DatetimeIndex(detail.candles.index)))

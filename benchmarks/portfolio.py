@@ -28,7 +28,7 @@ from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.backtrader_data import frame_data
 from forwardtrader.models.forecaster import FORECAST_COLUMNS, RecordedForecasts
 from forwardtrader.reports.statistics import metrics
-from forwardtrader.reports.statistics.shifted_forecasts import distances, shifted
+from forwardtrader.reports.statistics.shifted_forecasts import circle_of, distances, shifted
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, record_of
 from forwardtrader.strategies.margin.series import PerpetualSeries
 from forwardtrader.strategies.replay import Replay
@@ -121,9 +121,9 @@ def on_spot(market: Market, forecasts: Mapping[str, pd.DataFrame], fee_bps: floa
 def on_shifted(market: Market, forecasts: Mapping[str, pd.DataFrame], fee_bps: float, count: int) -> list[Row]:
     """Long and short without funding, by the fast replay: first on the forecasts themselves, then on shifted ones."""
     tapes = _tapes(market, forecasts, perpetual=True)
-    walked, rows = Replay(tapes, settings_of(fee_bps, shorts=True)), []
+    walked, rows, circle = Replay(tapes, settings_of(fee_bps, shorts=True)), [], circle_of(t.forecasts for t in tapes)
     for distance in (0, *distances(min(len(t.bars) for t in tapes), count, 0)):
-        fills, equity = walked.run([_locations(shifted(t.forecasts, distance)) for t in tapes])
+        fills, equity = walked.run([_locations(shifted(t.forecasts, distance, circle)) for t in tapes])
         rows.append(_told(f"shifted by {distance} bars, without funding", equity["equity"], len(fills)))
     return rows
 

@@ -28,6 +28,7 @@ require()
 if TYPE_CHECKING:
     from forwardtrader.backtest.api.audits import audit
     from forwardtrader.backtest.api.candles import load_candles
+    from forwardtrader.backtest.api.facts import load_funding, load_marks
     from forwardtrader.backtest.api.forecasts import WalkForward
     from forwardtrader.backtest.api.runs import Run, backtest, compare
     from forwardtrader.backtest.audit.check_forecaster import check_forecaster
@@ -88,6 +89,8 @@ _DEFINED_IN = {
     "feature": "models.features.own_features",
     "lag": "models.features.rolling",
     "load_candles": "backtest.api.candles",
+    "load_funding": "backtest.api.facts",
+    "load_marks": "backtest.api.facts",
     "window_max": "models.features.rolling",
     "window_mean": "models.features.rolling",
     "window_min": "models.features.rolling",
@@ -129,6 +132,8 @@ __all__ = [
     "feature",
     "lag",
     "load_candles",
+    "load_funding",
+    "load_marks",
     "window_max",
     "window_mean",
     "window_min",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -65,13 +65,15 @@ class RunFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountRecord:
-    """Account: `equity`, `fills` as in `reports.artefacts`, whole `candles` per symbol, `sweep` net daily returns per point."""
+    """Account: `equity`, `fills` as in `reports.artefacts`, whole `candles` per symbol, `sweep` net daily returns per point, `charges` as
+    for `exposure_path`."""
 
     equity: pd.DataFrame
     fills: pd.DataFrame
     candles: Mapping[str, pd.DataFrame]
     facts: RunFacts
     sweep: pd.DataFrame | None = None
+    charges: Mapping[str, pd.Series] = field(default_factory=dict)
 
     @property
     def daily(self) -> Floats:
@@ -129,7 +131,7 @@ def examine(account: AccountRecord, settings: ReportSettings, ledger: TrialLedge
     """Run every test on an account, and enter it into the ledger as a trial."""
     returns = account.daily
     moments = sharpe_moments(returns)
-    path = exposure_path(account.equity, account.fills, account.candles)
+    path = exposure_path(account.equity, account.fills, account.candles, account.charges)
     entries = compare(path, samples=RANDOM_PATHS, seed=seed)
     return AccountTests(
         returns=returns,

@@ -5,17 +5,19 @@
 | forecasts | timestamp (bar open, UTC), symbol, horizon | location, scale, q05, q25, q50, q75, q95, p_up, model_id, realised |
 | fills | timestamp (UTC), in order | symbol, side, size, price, fee, fee_currency, order_ref, reason [, slippage] |
 | equity | timestamp (bar open, UTC) is the index | equity, cash, exposure, `close:<SYMBOL>` for each, buy_and_hold, volatility_targeted |
+| stops | symbol, since, in order of time | side, kind, price, until |
 | candles | timestamp (bar open, UTC), symbol | open, high, low, close, volume, in single precision: to be drawn, not to be traded |
 
 Forecasts and `realised` are plain log returns over the horizon. `exposure` is the signed share of equity in the market. `slippage`
 (optional) is what one fill cost against the price it was meant to get, in quote currency, positive when it hurt. Equity and benchmark
-columns are worth at the bar's close, in quote currency.
+columns are worth at the bar's close, in quote currency. `since` is the open time of the bar at whose close a stop began to rest at its
+price, `until` that of the bar in which it was executed, or at whose close it was moved or cancelled; NaT where it rests on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +32,7 @@ FORECASTS: Final = "forecasts.parquet"
 FILLS: Final = "fills.parquet"
 EQUITY: Final = "equity.parquet"
 CANDLES: Final = "candles.parquet"
+STOPS: Final = "stops.parquet"
 
 FORECAST_COLUMNS: Final = [
     "timestamp",
@@ -47,6 +50,7 @@ FORECAST_COLUMNS: Final = [
     "realised",
 ]
 FILL_COLUMNS: Final = ["timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "order_ref", "reason"]
+STOP_COLUMNS: Final = ["symbol", "side", "kind", "price", "since", "until"]
 CANDLE_COLUMNS: Final = ("open", "high", "low", "close", "volume")
 EQUITY_COLUMNS: Final = ["equity", "cash", "exposure"]
 BENCHMARKS: Final = ("buy_and_hold", "volatility_targeted")
@@ -61,6 +65,7 @@ class RunArtefacts:
     forecasts: pd.DataFrame
     fills: pd.DataFrame
     equity: pd.DataFrame
+    stops: pd.DataFrame = field(default_factory=lambda: empty_stops())
 
     @property
     def symbols(self) -> list[str]:
@@ -69,13 +74,13 @@ class RunArtefacts:
 
 
 def save(run_dir: Path, artefacts: RunArtefacts) -> RunArtefacts:
-    """Write all four files atomically, `run.json` last: a folder that has one is whole.
+    """Write all files atomically, `run.json` last: a folder that has one is whole.
 
     Returns:
         The same artefacts with the fingerprints of the three tables in the manifest.
     """
     done = replace(artefacts, manifest=with_fingerprints(artefacts))
-    for name, frame in ((FORECASTS, done.forecasts), (FILLS, done.fills), (EQUITY, done.equity)):
+    for name, frame in ((FORECASTS, done.forecasts), (FILLS, done.fills), (EQUITY, done.equity), (STOPS, done.stops)):
         write_table(run_dir / name, frame)
     manifests.write(run_dir, done.manifest)
     return done
@@ -95,6 +100,7 @@ def load(run_dir: Path, *, forecasts: bool = True) -> RunArtefacts:
         forecasts=read_table(run_dir / FORECASTS, empty_forecasts()) if forecasts else empty_forecasts(),
         fills=read_table(run_dir / FILLS, empty_fills()),
         equity=read_table(run_dir / EQUITY, empty_equity()),
+        stops=read_table(run_dir / STOPS, empty_stops()),
     )
 
 
@@ -166,6 +172,11 @@ def empty_forecasts() -> pd.DataFrame:
 def empty_fills() -> pd.DataFrame:
     """A fills table without rows."""
     return _empty(FILL_COLUMNS, {"symbol", "side", "fee_currency", "order_ref", "reason"}, {"timestamp"})
+
+
+def empty_stops() -> pd.DataFrame:
+    """A table of stops without rows."""
+    return _empty(STOP_COLUMNS, {"symbol", "side", "kind"}, {"since", "until"})
 
 
 def empty_equity() -> pd.DataFrame:

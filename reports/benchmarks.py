@@ -1,14 +1,15 @@
 """Benchmarks of the account: buy and hold, and a volatility target.
 
 Both obey the strategy's own rules: the same starting cash, a decision at a bar's close filled at the next bar's open, fees and slippage
-on every fill. Several symbols share the cash in equal parts, once, at the start.
+on every fill, and the funding of a perpetual for what is held as a bar opens, before its orders. Several symbols share the cash in equal
+parts, once, at the start.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,11 +26,15 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkAccount:
-    """Starting cash and costs of a benchmark: basis points of traded value per side."""
+    """Starting cash and costs of a benchmark: basis points of traded value per side.
+
+    `charges` holds, per perpetual, what a long of one unit pays in funding at each bar's open (quote units), by bar open.
+    """
 
     cash: float
     fee_bps: float = 10.0
     slippage_bps: float = 2.0
+    charges: Mapping[str, pd.Series] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,11 @@ def follow(traded: pd.DataFrame, targets: Array, account: BenchmarkAccount, symb
     """
     # Plain lists: reading single numbers out of arrays would be most of the loop's time.
     opens, closes, wanted = traded["open"].tolist(), traded["close"].tolist(), targets.tolist()
+    charges = account.charges[symbol].reindex(traded.index, fill_value=0.0).tolist() if symbol in account.charges else [0.0] * len(opens)
     size, cash = 0.0, account.cash
     rows, trades = np.empty((len(traded), 3)), []
     for t in range(len(traded)):
+        cash -= size * charges[t]
         if t and not math.isnan(wanted[t - 1]):
             trade = _trade(wanted[t - 1], size, cash, opens[t], account, band)
             if trade is not None:
@@ -123,6 +130,8 @@ def _trade(
     paid = slipped(price, slip, buys=amount > 0)
     if amount > 0:
         amount = min(amount, cash / (paid * (1 + fee_rate)))
+        if amount <= 0:  # funding was paid out of what is held
+            return None
     return amount, paid, abs(amount) * paid * fee_rate
 
 
@@ -133,7 +142,7 @@ def _together(
     decide: Callable[[pd.DataFrame, pd.DataFrame], Array],
     band: float = 0.0,
 ) -> Benchmark:
-    part = BenchmarkAccount(cash=account.cash / max(len(candles), 1), fee_bps=account.fee_bps, slippage_bps=account.slippage_bps)
+    part = replace(account, cash=account.cash / max(len(candles), 1))
     benchmarks = []
     for symbol, frame in candles.items():
         traded = frame if trade_from is None else frame.loc[pd.Timestamp(trade_from) :]
@@ -163,7 +172,7 @@ def _sum(benchmarks: list[Benchmark], *, idle: float, part: float) -> Benchmark:
 def _fills(trades: list[tuple[int, float, float, float, float]], index: pd.Index, symbol: str) -> pd.DataFrame:
     if not trades:
         return empty_fills()
-    quote = symbol.partition("/")[2]
+    quote = symbol.partition("/")[2].partition(":")[0]
     rows = [
         (index[t], symbol, "buy" if amount > 0 else "sell", abs(amount), price, fee, quote, f"benchmark-{n}", "benchmark", slippage)
         for n, (t, amount, price, fee, slippage) in enumerate(trades)

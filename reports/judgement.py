@@ -53,7 +53,7 @@ class RunResult(ForecastResult):
 
     `reads_forecasts` is false for a strategy that does not look at them; it is evaluated by its account alone. `own_rule` is false
     for a strategy of the user's. `seen_until` is the first day that the training data of a forecaster trained before the run does not
-    reach.
+    reach. `charges` holds, per perpetual, what a long of one unit pays at each bar's open (quote units), by bar open.
     """
 
     equity: pd.DataFrame
@@ -62,6 +62,7 @@ class RunResult(ForecastResult):
     reads_forecasts: bool = True
     own_rule: bool = True
     seen_until: str = ""
+    charges: Mapping[str, pd.Series] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,9 @@ def judge_run(
         seed: of the bootstraps and random entries; equal runs give equal results.
         scored: result of `score_forecasts` on the same forecasts with the same seed, where it was computed already.
     """
-    account = AccountRecord(equity=result.equity, fills=result.fills, candles=result.candles, facts=facts, sweep=result.sweep)
+    account = AccountRecord(
+        equity=result.equity, fills=result.fills, candles=result.candles, facts=facts, sweep=result.sweep, charges=result.charges
+    )
     scored_forecasts = scored or score_forecasts(result, facts.timeframe, settings, seed=seed)
     with one_thread():
         tests = examine(account, settings, ledger, seed=seed)

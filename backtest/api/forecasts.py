@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -186,14 +187,16 @@ def _row(kind: str, one: Contribution) -> dict[str, object]:
     return {"kind": kind, "name": one.name, "loss": one.loss, "p": one.p, "rank_ic": one.rank_ic, **bounds, "adds": one.adds}
 
 
-def request_for(settings: Settings, markets: dict[str, History], first: datetime, last: datetime, **more: Any) -> BacktestRequest:
+def request_for(
+    settings: Settings, markets: Mapping[str, History], first: datetime, last: datetime, *, detail: str = "", **more: Any
+) -> BacktestRequest:
     """The request that stands for candles at hand."""
     timeframe = str(next(iter(markets.values())).timeframe)
-    whole = changed(settings, {"feeds.symbols": list(markets), "feeds.timeframe": timeframe})
+    whole = changed(settings, {"feeds.symbols": list(markets), "feeds.timeframe": timeframe, "feeds.detail": detail})
     return BacktestRequest(settings=whole, first=first, last=last, quiet=True, **more)
 
 
-def end_of(markets: dict[str, History]) -> datetime:
+def end_of(markets: Mapping[str, History]) -> datetime:
     step = Timeframe.parse(str(next(iter(markets.values())).timeframe)).delta
     return max(history.candles.index[-1] for history in markets.values()).to_pydatetime() + step
 

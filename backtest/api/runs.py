@@ -12,6 +12,7 @@ import backtrader as bt
 import pandas as pd
 
 from forwardtrader.backtest.api.candles import Candles, Moment, histories, moment
+from forwardtrader.backtest.api.facts import Beside, Funding, beside, finer_step
 from forwardtrader.backtest.api.forecasts import WalkForward, end_of, request_for, unheard
 from forwardtrader.backtest.checks import check
 from forwardtrader.backtest.forecasting import Forecasts, tables, untrained
@@ -106,7 +107,8 @@ class Run:
 def backtest(
     strategy: type[bt.Strategy] | str | None, candles: Candles, *, forecasts: WalkForward | None = None,
     params: Mapping[str, Any] | None = None, start: Moment | None = None, end: Moment | None = None, cash: float = 10_000.0,
-    fee_bps: float = 10.0, slippage_bps: float = 2.0, settings: Mapping[str, Any] | None = None,
+    fee_bps: float = 10.0, slippage_bps: float = 2.0, settings: Mapping[str, Any] | None = None, marks: Candles | None = None,
+    funding: Funding | None = None, detail: Candles | str | None = None, detail_marks: Candles | None = None,
 ) -> Run:  # fmt: skip
     """Trade candles through Backtrader with costs and the market's rules, and judge what came of it.
 
@@ -118,26 +120,37 @@ def backtest(
         end: not traded from here on.
         cash: of the account, in quote currency; fee_bps, slippage_bps: per side, in basis points.
         settings: any other settings, as `{"risk.max_drawdown": 0.2}`.
+        marks: mark prices of a perpetual (`load_marks`), by symbol where there are several. Where they are not known the last price stands
+            for them, and candles of the sample market have its own; the run says so.
+        funding: its funding rates (`load_funding`), a series by time of settlement; where they are not known a prior stands for them
+            (`feeds.funding_prior_bps`), and the run says so.
+        detail: finer candles, by which resting orders, stops and liquidations go inside each bar, by symbol where there are several; a
+            length (`"5m"`) where the candles are of the sample market.
+        detail_marks: mark prices of the finer candles.
 
     Raises:
         ConfigError: the strategy cannot be loaded or raised an exception (its line is named), or a setting is wrong.
+        CandleFileInvalid: candles, marks or funding cannot be used; the message names symbol and row.
     """
-    markets = histories(candles) if forecasts is None else forecasts.fitted.markets
+    markets = histories(candles)
     if forecasts is None and strategy is None:
         raise InvalidSetting("LSTMStrategy trades forecasts; pass forecasts=, a fitted WalkForward, or a strategy of your own")
-    if forecasts is not None and any(markets[s].fingerprint != h.fingerprint for s, h in histories(candles).items() if s in markets):
-        raise InvalidSetting("the forecasts were made on other candles; call fit_predict on these")
-    own = {"strategies.cash": cash, "strategies.fee_bps": fee_bps, "strategies.slippage_bps": slippage_bps}
-    whole = changed(Settings() if forecasts is None else forecasts.settings, own | dict(settings or {}))
-    if whole.feeds.detail:
-        raise InvalidSetting(f"feeds.detail {whole.feeds.detail} is for run_backtest.py, which finds the finer candles; leave it out here")
+    if forecasts is not None:
+        markets = _forecast(forecasts, markets)
+    own = {"strategies.cash": cash, "strategies.fee_bps": fee_bps, "strategies.slippage_bps": slippage_bps} | dict(settings or {})
+    given = Beside(
+        marks=marks, funding=funding, detail=own.pop("feeds.detail", None) if detail is None else detail, detail_marks=detail_marks
+    )
+    whole = changed(Settings() if forecasts is None else forecasts.settings, own)
     first = moment(start) if start is not None else forecasts.fitted.request.first if forecasts else _first(markets)
     spec = "" if strategy is None else strategy if isinstance(strategy, str) else spec_of(strategy)
     spec = with_params(
         spec, [f"{name}={value!r}" if not isinstance(value, str) else f"{name}={value}" for name, value in (params or {}).items()]
     )
-    request = request_for(whole, markets, first, moment(end) if end is not None else end_of(markets), strategy=spec)
+    ends = moment(end) if end is not None else end_of(markets)
+    request = request_for(whole, markets, first, ends, strategy=spec, detail=finer_step(given.detail))
     check(request)
+    markets = beside(markets, given, request, SystemClock())
     found = _without_forecasts(request.settings, markets) if forecasts is None else _with_forecasts(forecasts, request)
     record = simulate(markets, found, request)
     run = assembled(request, markets, found, record, SystemClock())
@@ -159,6 +172,14 @@ def compare(runs: Mapping[str, Run] | Sequence[Run]) -> pd.DataFrame:
 
 def _with_forecasts(forecasts: WalkForward, request: Any) -> Forecasts:
     return tables(forecasts.fitted.forecasts.walk, request, unheard)
+
+
+def _forecast(forecasts: WalkForward, markets: Mapping[str, History]) -> dict[str, History]:
+    """The markets that the forecasts are of. Raises InvalidSetting where they were made on other candles."""
+    fitted = forecasts.fitted.markets
+    if any(fitted[s].fingerprint != history.fingerprint for s, history in markets.items() if s in fitted):
+        raise InvalidSetting("the forecasts were made on other candles; call fit_predict on these")
+    return {symbol: markets.get(symbol, history) for symbol, history in fitted.items()}
 
 
 def _without_forecasts(settings: Settings, markets: Mapping[str, History]) -> Forecasts:

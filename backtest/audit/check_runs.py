@@ -26,7 +26,7 @@ from forwardtrader.models.forecaster import ForecastSource, RecordedForecasts
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, record_of
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
 from forwardtrader.strategies.backtrader.hosting import restoring, takes_part
-from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """How often the verdict is right on markets whose truth is known: "edge" where nobody can forecast, and where a signal was planted.
 
-    python -m benchmarks.markets [--null 200] [--planted 50] [--workers 1] [--seed 0] [--data FILE]
+    python -m benchmarks.markets [--panels] [--null 200] [--planted 50] [--workers 1] [--seed 0] [--data FILE]
 
 Every market goes the whole way of `run_backtest.py`: models trained walk-forward, forecasts traded through Backtrader, statistics, verdict.
 Each result is one line in `var/markets.jsonl` the moment it is there; the same command goes on where it was stopped, and other code,
-settings or candles begin anew. The tables land in `benchmarks/markets.md`.
+settings or candles begin anew. With `--panels` a market is three perpetuals in one account, traded long and short. The tables land in
+`benchmarks/markets.md` and `benchmarks/panels.md`.
 """
 
 from __future__ import annotations
@@ -16,24 +17,25 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.markets.page import Result, page
+from benchmarks.markets.page import OF_MARKETS, OF_PANELS, Result, page
+from benchmarks.markets.panels import COMMON, panel_request, run_panel
+from benchmarks.markets.tasks import CLOCK, HISTORY, PERSISTENCE, PLANTED_IC, SMALLER, TRACK, Task, in_fresh_folder
 from forwardtrader.backtest.job import judge_market
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.run_record import code_of
 from forwardtrader.backtest.simulation import simulate
 from forwardtrader.core import fingerprint, log
 from forwardtrader.core.atomic import write_text
-from forwardtrader.core.clock import FixedClock, SystemClock
+from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.config import changed, parse_assignment
 from forwardtrader.core.settings import Settings
 from forwardtrader.core.types import Timeframe
@@ -43,37 +45,11 @@ from forwardtrader.models.forecaster import RecordedForecasts, normal_frame
 from forwardtrader.reports.statistics.metrics import daily, returns_of
 
 SYMBOL: Final = "BTC/USDT"
-TRACK: Final = timedelta(days=365)
-HISTORY: Final = timedelta(days=490)
 RESULTS: Final = Path("var/markets.jsonl")
 PAGE: Final = Path(__file__).parents[1] / "markets.md"
-CLOCK: Final = FixedClock(datetime(2026, 1, 1, tzinfo=UTC))
-PLANTED_IC: Final = 0.12
-PERSISTENCE: Final = 0.95
-# What is smaller than by default, and the rule that trades the forecast and nothing else: no premium for holding.
-SMALLER: Final = {
-    "models.units": 16,
-    "models.seeds": 1,
-    "models.horizons": [1, 8],
-    "models.train_window": "365d",
-    "models.retrain_every": "91d",
-    "models.baselines": ["none"],
-    "models.jobs": 1,
-    "models.cache": False,
-}
+PANELS_PAGE: Final = PAGE.with_name("panels.md")
+# The rule that trades the forecast and nothing else: no premium for holding.
 TRADES_THE_FORECAST: Final = {"strategies.horizon": 8, "strategies.holding": "0d", "strategies.margin": 1.0, "strategies.min_trade": 0.25}
-
-
-@dataclass(frozen=True)
-class Task:
-    """One market to judge. `kind` is null or planted; `settings` and `data` as the command line gave them."""
-
-    kind: str
-    seed: int
-    assignments: tuple[str, ...]
-    data: Path | None
-    folder: Path
-    digest: str
 
 
 def run(task: Task) -> Result:
@@ -87,7 +63,7 @@ def run(task: Task) -> Result:
     history = replace(base, candles=bars, gaps=(), fingerprint=fingerprint.of_frame(bars), source=f"{task.kind} market, seed {task.seed}")
     request = replace(request, first=(bars.index[0] + HISTORY).to_pydatetime(), last=bars.index[-1].to_pydatetime())
     with tempfile.TemporaryDirectory(dir=task.folder) as fresh:
-        request = replace(request, settings=_ledger_in(request.settings, Path(fresh)))
+        request = in_fresh_folder(request, Path(fresh))
         judged, verdict = judge_market(request, {SYMBOL: history}, CLOCK)
     oracle = oracle_sharpe(planted, history, request) if planted else float("nan")
     part, score = verdict.strategy, verdict.forecast[SYMBOL]["lstm"]
@@ -109,10 +85,10 @@ def request_of(task: Task) -> BacktestRequest:
     return BacktestRequest(settings=settings, first=CLOCK.at, last=CLOCK.at, command="python -m benchmarks.markets", quiet=True)
 
 
-def candles_of(request: BacktestRequest, data: Path | None) -> History:
+def candles_of(request: BacktestRequest, data: Sequence[Path]) -> History:
     """The candles whose volatility, wicks and volume every market borrows: those of a file, or the sample market."""
     feeds = request.settings.feeds if data else request.settings.feeds.model_copy(update={"source": "sample"})
-    return load_history(feeds, SYMBOL, start=None, end=None, clock=CLOCK, file=data)
+    return load_history(feeds, SYMBOL, start=None, end=None, clock=CLOCK, file=data[0] if data else None)
 
 
 def _window(base: History, seed: int) -> pd.DataFrame:
@@ -120,11 +96,6 @@ def _window(base: History, seed: int) -> pd.DataFrame:
     rows = Timeframe.parse("1h").bars(TRACK + HISTORY)
     first = int(np.random.default_rng([seed, 7]).integers(0, len(base.candles) - rows))
     return base.candles.iloc[first : first + rows]
-
-
-def _ledger_in(settings: Settings, folder: Path) -> Settings:
-    """Every market is somebody's first try: a ledger of its own."""
-    return changed(settings, {"reports.ledger_path": str(folder / "trials.sqlite")})
 
 
 @dataclass(frozen=True)
@@ -150,13 +121,14 @@ def oracle_sharpe(planted: PlantedMarket, history: History, request: BacktestReq
     return float(returns.mean() / returns.std() * np.sqrt(365))
 
 
-def digest_of(assignments: Sequence[str], data: Path | None) -> str:
+def digest_of(assignments: Sequence[str], data: Sequence[Path], *, panels: bool = False) -> str:
     """What results have in common that may stand in one table: code, settings, candles."""
-    task = Task("null", 0, tuple(assignments), data, Path("unused"), "")
-    request = request_of(task)
+    task = Task("null", 0, tuple(assignments), tuple(data), Path("unused"), "")
+    request = panel_request(task) if panels else request_of(task)
     tree = request.settings.model_dump(mode="json")
     chosen = {room: tree[room] for room in ("models", "strategies")} | {"planted": [PLANTED_IC, PERSISTENCE], "days": [TRACK, HISTORY]}
-    return fingerprint.of_value([chosen, code_of(request), data.name if data else "sample"])[:16]
+    chosen |= {"symbols": tree["feeds"]["symbols"], "common": COMMON} if panels else {}
+    return fingerprint.of_value([chosen, code_of(request), [path.name for path in data] or "sample"])[:16]
 
 
 def done_before(path: Path, digest: str) -> list[Result]:
@@ -172,7 +144,7 @@ def done_before(path: Path, digest: str) -> list[Result]:
     return found
 
 
-def results_of(tasks: Sequence[Task], workers: int) -> Iterator[Result]:
+def results_of(tasks: Sequence[Task], workers: int, run: Callable[[Task], Result]) -> Iterator[Result]:
     """Each result as it comes; one worker is this process, so that compiled code is shared by all markets."""
     if workers == 1:
         yield from map(run, tasks)
@@ -203,20 +175,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--planted", type=int, default=50, metavar="M", help="markets with a planted signal")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0, help="of the first market; the others follow")
-    parser.add_argument("--data", type=Path, help="candles that lend volatility and volume (default: the sample market)")
+    parser.add_argument("--panels", action="store_true", help="three perpetuals in one account in place of one coin")
+    parser.add_argument("--data", type=Path, action="append", default=[], help="candles that lend volatility and volume; of panels three")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--page", type=Path)
     parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="room.key=value")
     said = parser.parse_args(argv)
     logging.getLogger("jax").setLevel(logging.ERROR)
     folder = (RESULTS.parent / "markets").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    digest = digest_of(said.assignments, said.data)
+    digest = digest_of(said.assignments, said.data, panels=said.panels)
     wanted = [*_named("planted", said.planted, said.seed), *_named("null", said.null, said.seed)]
     known = {(r.kind, r.seed): r for r in done_before(said.results, digest)}
-    missing = [Task(k, s, tuple(said.assignments), said.data, folder, digest) for k, s in wanted if (k, s) not in known]
+    missing = [Task(k, s, tuple(said.assignments), tuple(said.data), folder, digest) for k, s in wanted if (k, s) not in known]
     with log.log_to(folder / "log.jsonl"):
-        for count, result in enumerate(results_of(missing, said.workers), start=1):
+        for count, result in enumerate(results_of(missing, said.workers, run_panel if said.panels else run), start=1):
             _append(said.results, result)
             known[result.kind, result.seed] = result
             _tell(result, count, len(missing))
@@ -228,11 +201,12 @@ def _named(kind: str, count: int, seed: int) -> Iterable[tuple[str, int]]:
 
 
 def _write(said: argparse.Namespace, results: list[Result]) -> None:
-    words = f"python -m benchmarks.markets --null {said.null} --planted {said.planted} --workers {said.workers} --seed {said.seed}"
-    words += "".join(f" --set {text}" for text in said.assignments) + (f" --data {said.data.name}" if said.data else "")
-    made = SystemClock().now()
-    text = page(results, command=words, made=f"{made:%Y-%m-%d}", machine=f"{os.cpu_count()} cores")
-    write_text(said.page, text)
+    words = "python -m benchmarks.markets" + (" --panels" if said.panels else "")
+    words += f" --null {said.null} --planted {said.planted} --workers {said.workers} --seed {said.seed}"
+    words += "".join(f" --set {text}" for text in said.assignments) + "".join(f" --data {path.name}" for path in said.data)
+    how, target = (OF_PANELS, PANELS_PAGE) if said.panels else (OF_MARKETS, PAGE)
+    text = page(results, command=words, made=f"{SystemClock().now():%Y-%m-%d}", machine=f"{os.cpu_count()} cores", how=how)
+    write_text(said.page or target, text)
     print(f"\n{text}")
 
 

@@ -39,7 +39,7 @@ class Result:
     cpu_seconds: float
 
 
-def page(results: Sequence[Result], *, command: str, made: str, machine: str) -> str:
+def page(results: Sequence[Result], *, command: str, made: str, machine: str, how: str) -> str:
     """The whole page."""
     lines = ["# Markets whose truth is known", "", f"`{command}`, {made}, {machine}.", ""]
     lines += ["| markets | count | edge | no edge | not enough data | share of edge (95 %) | asked | reached |", "|---|" + "---|" * 7]
@@ -50,7 +50,7 @@ def page(results: Sequence[Result], *, command: str, made: str, machine: str) ->
     lines += [f"| markets | {heads} |", "|---|" + "---|" * 7]
     for kind in ("null", "planted"):
         lines += _numbers(kind, [r for r in results if r.kind == kind])
-    lines += ["", "The two questions of whose money it is, asked of every market that traded, however the judgement ended:", ""]
+    lines += ["", "The two questions of whose money it is, however the judgement ended, where they were asked:", ""]
     lines += ["| markets | question | asked of | p < 0.05 (95 %) | p < 0.5 | p uniform (KS) |", "|---|" + "---|" * 5]
     for kind in ("null", "planted"):
         own = [r for r in results if r.kind == kind]
@@ -59,7 +59,7 @@ def page(results: Sequence[Result], *, command: str, made: str, machine: str) ->
     lines += ["", "What ended the judgement of the others:", ""]
     for kind in ("null", "planted"):
         lines += _endings(kind, [r for r in results if r.kind == kind and r.verdict != Verdict.EDGE])
-    return "\n".join([*lines, "", _HOW])
+    return "\n".join([*lines, "", how])
 
 
 def _verdicts(kind: str, own: Sequence[Result]) -> list[str]:
@@ -98,8 +98,8 @@ def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
 def _numbers(kind: str, own: Sequence[Result]) -> list[str]:
     if not own:
         return []
-    known = [r.oracle_sharpe for r in own] if kind == "planted" else []
-    cells = [kind, _spread([r.rank_ic for r in own], 3), _spread([r.attainable for r in own], 3) if known else "0"]
+    known = [r.oracle_sharpe for r in own if math.isfinite(r.oracle_sharpe)]
+    cells = [kind, _spread([r.rank_ic for r in own], 3), _spread([r.attainable for r in own], 3) if kind == "planted" else "0"]
     shifted = [r.shifted_sharpe for r in own if math.isfinite(r.shifted_sharpe)]
     cells += [_spread([r.sharpe for r in own], 2), _spread(shifted, 2) if shifted else "-", _spread(known, 2) if known else "-"]
     cells += [_spread([r.bets for r in own], 0), f"{statistics.median(r.cpu_seconds for r in own):.1f}"]
@@ -138,7 +138,7 @@ _LAST_QUESTION: Final = {
     "does not beat random entries": "random entries",
     "is not beyond that": "the same strategy on shifted forecasts",
 }
-_HOW: Final = """\
+OF_MARKETS: Final = """\
 ## What was made, and what was made smaller
 
 Each market takes 855 days of hourly bars from a place of its own in the base candles and keeps their volatility, wicks and calendar. In a
@@ -159,4 +159,21 @@ default rule expects a gain from holding where no forecast reaches (`strategies.
 whose drift is zero by construction that premise is false, and a handful of trades cannot be told from luck in one year. With the default
 of these three settings 12 of 20 such planted markets were called "edge" and the others "not enough data". A rule that trades often is
 also the harder test for null markets, since a rule that hardly trades says "edge" hardly ever.
+"""
+OF_PANELS: Final = """\
+## What was made, and what was made smaller
+
+A panel is three perpetuals in one account. Each takes 855 days of hourly bars from the same place in the base candles of three coins and
+keeps their volatility, wicks and calendar. In a *null* panel one toss of a coin decides for all three whether the bar is turned round, so
+that each price is a martingale and the three move together as they did. In a *planted* panel the next return of each leans on a signal of
+its own, of correlation 0.12 and first autocorrelation 0.95, in plain sight in its volume; their noise has a correlation of 0.6. The last
+365 days are traded long and short by the shipped rule for several symbols, at leverage 1, 5 basis points of fee and 2 of slippage a side,
+next-bar-open fills, and the prior for funding. Every panel has a ledger of its own, so each is a first try.
+
+Forecasts are shifted in time only where the verdict hangs on it: of panels that end at an earlier question nobody needs to know. Rank IC is
+the mean of the three. "On shifted forecasts" is what the same strategy earns, in the mean, where the forecasts of all three are
+moved to other times together (docs/verdict.md).
+
+Smaller than by default, on both kinds alike: LightGBM in place of the network, 365 days to learn from in place of 730, a retrain every 91
+days in place of 28, no baselines. Horizons are 1 and 8 bars, and the longer one is traded.
 """

@@ -15,7 +15,7 @@ _TELLING = ("backtrader", "dotenv", "numpy", "pydantic")
 # The packages that setup.cfg requires, those of `live` and `firestore` among them, by the names that they are imported under.
 PACKAGES = (
     "aiohttp", "anyio", "arch", "backtrader", "ccxt", "dotenv", "filelock", "firebase_admin", "h5py", "jax", "jinja2", "keras",
-    "lightgbm", "matplotlib", "numpy", "optuna", "orjson", "pandas", "plotly", "prometheus_client", "psutil", "pyarrow", "pydantic",
+    "lightgbm", "matplotlib", "numpy", "optuna", "orjson", "pandas", "prometheus_client", "psutil", "pyarrow", "pydantic",
     "quantstats", "requests", "rich", "scipy", "starlette", "statsmodels", "ta", "threadpoolctl", "urllib3", "uvicorn", "yaml",
 )  # fmt: skip
 # Those of the other extras, which are imported when they are needed: by then a user's folder may be searched too.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -43,6 +43,14 @@ class DetailHistory:
     unknown_marks: int = 0
     source_notes: tuple[str, ...] = ()
 
+    def within(self, bars: pd.DataFrame) -> DetailHistory:
+        """Those inside these bars alone, where others were cut away."""
+        is_there = self.opened.isin(bars.index)
+        if is_there.all():
+            return self
+        marks = None if self.marks is None else self.marks.loc[is_there]
+        return replace(self, candles=self.candles.loc[is_there], opened=self.opened[is_there], marks=marks)
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What was not known, in a line each; `source_notes` are what the source said of its candles."""
@@ -72,33 +80,49 @@ class Whole:
     marks: pd.DataFrame | None = None
 
 
-def load_detail(settings: FeedSettings, symbol: str, whole: Whole, *, clock: Clock, file: Path | None = None) -> DetailHistory:
-    """The finer candles of `settings.detail` inside the bars of a symbol.
+def load_detail(
+    settings: FeedSettings, symbol: str, whole: Whole, *, clock: Clock, file: Path | None = None, mark_file: Path | None = None
+) -> DetailHistory:
+    """The finer candles of `settings.detail` inside the bars of a symbol, from `file` where one is named, as the marks from `mark_file`.
 
     Raises:
-        InvalidSetting: there are none inside any of the bars, or none of these is what they make up.
+        InvalidSetting: there are none inside any of the bars, or none of these is what they make up, or marks of what is no perpetual.
         CandleFileInvalid, StoreDamaged, VenueUnreachable, UnknownVenue: as `load_history`.
     """
     step = Timeframe.parse(settings.detail)
     request = HistoryRequest(settings=settings, symbol=symbol, timeframe=step, clock=clock)
-    found, marks = _found(request, whole, file)
-    inside = inside_candles(whole.candles, whole.timeframe, found.frame, step)
+    if mark_file is not None and whole.marks is None:
+        raise InvalidSetting(f"{symbol} is no perpetual and has no mark price; leave {mark_file.name} out")
+    found, marks = _found(request, whole, file, with_marks=whole.marks is not None and mark_file is None)
+    known = marks if mark_file is None else from_file(request, mark_file).frame
+    return inside_history(symbol, whole, found.frame, step, marks=known, source=found.source, notes=found.notes)
+
+
+def inside_history(
+    symbol: str, whole: Whole, finer: pd.DataFrame, step: Timeframe, *, marks: pd.DataFrame | None, source: str,
+    notes: tuple[str, ...] = (),
+) -> DetailHistory:  # fmt: skip
+    """Finer candles at hand held against the bars that they are to make up, and finer marks, where they are known, against their marks.
+
+    Raises:
+        InvalidSetting: there are none inside any of the bars, or none of these is what they make up.
+    """
+    inside = inside_candles(whole.candles, whole.timeframe, finer, step)
     if not len(inside.candles):
-        raise InvalidSetting(_nothing_of_use(request, whole, found, inside))
+        raise InvalidSetting(_nothing_of_use(symbol, whole, finer, step, source, inside))
     known, unknown = (None, 0) if whole.marks is None else _marks(inside, whole.marks, marks)
     return DetailHistory(
-        timeframe=step, source=found.source, candles=inside.candles, opened=times_of(whole.candles)[inside.bar], bars=len(whole.candles),
-        marks=known, missing=inside.missing, disagreeing=inside.disagreeing, unknown_marks=unknown, source_notes=found.notes,
+        timeframe=step, source=source, candles=inside.candles, opened=times_of(whole.candles)[inside.bar], bars=len(whole.candles),
+        marks=known, missing=inside.missing, disagreeing=inside.disagreeing, unknown_marks=unknown, source_notes=notes,
     )  # fmt: skip
 
 
-def _found(request: HistoryRequest, whole: Whole, file: Path | None) -> tuple[Found, pd.DataFrame | None]:
-    """Finer candles, and marks where the symbol is a perpetual and they are there."""
+def _found(request: HistoryRequest, whole: Whole, file: Path | None, *, with_marks: bool) -> tuple[Found, pd.DataFrame | None]:
+    """Finer candles, and marks where these are wanted and there."""
     settings, step = request.settings, request.timeframe
-    is_perpetual = whole.marks is not None
     if file is not None:
         found = from_file(request, file)
-        return found, finer_marks(request, found, downloads=False) if is_perpetual else None
+        return found, finer_marks(request, found, downloads=False) if with_marks else None
     if whole.is_made_up:
         return _from_sample(request, whole)
     if whole.is_of_file:
@@ -116,7 +140,7 @@ def _found(request: HistoryRequest, whole: Whole, file: Path | None) -> tuple[Fo
             f"--detail {step}: no {step} candles of {request.symbol} are stored under {settings.exchange}; fetch them with forwardtrader "
             f"download --symbol {request.symbol} --timeframe {step}, or name a file with --detail-data"
         ) from none
-    return found, finer_marks(request, found, downloads=settings.source != "store") if is_perpetual else None
+    return found, finer_marks(request, found, downloads=settings.source != "store") if with_marks else None
 
 
 def _span(whole: Whole) -> tuple[datetime, datetime]:
@@ -151,12 +175,12 @@ def _marks(inside: InsideCandles, whole: pd.DataFrame, finer: pd.DataFrame | Non
     return pd.DataFrame(known, index=inside.candles.index, columns=list(PRICES)), unknown
 
 
-def _nothing_of_use(request: HistoryRequest, whole: Whole, found: Found, inside: InsideCandles) -> str:
-    step, (begins, ends) = request.timeframe, _span(whole)
+def _nothing_of_use(symbol: str, whole: Whole, finer: pd.DataFrame, step: Timeframe, source: str, inside: InsideCandles) -> str:
+    begins, ends = _span(whole)
     if inside.disagreeing:
-        what = f"not one of the {whole.timeframe} bars of {request.symbol} is what the {step} candles from {found.source} make up"
+        what = f"not one of the {whole.timeframe} bars of {symbol} is what the {step} candles from {source} make up"
         return f"--detail {step}: {what}: {inside.fault}; take candles of the same market, in the same units"
-    index = times_of(found.frame)
+    index = times_of(finer)
     spans = f"span {index[0]:%Y-%m-%d} .. {index[-1]:%Y-%m-%d}" if len(index) else "are none"
-    what = f"no {whole.timeframe} bar of {request.symbol} between {begins:%Y-%m-%d} and {ends:%Y-%m-%d} has all of its {step} candles"
-    return f"--detail {step}: {what}: those from {found.source} {spans}; choose days that they cover, or leave --detail out"
+    what = f"no {whole.timeframe} bar of {symbol} between {begins:%Y-%m-%d} and {ends:%Y-%m-%d} has all of its {step} candles"
+    return f"--detail {step}: {what}: those from {source} {spans}; choose days that they cover, or leave --detail out"

@@ -17,7 +17,7 @@ from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.schema import Gap
 from forwardtrader.feeds.history.detail import DetailHistory
 from forwardtrader.feeds.history.perpetual_facts import NO_FILES, FactFiles, perpetual_facts
-from forwardtrader.feeds.history.sources import Found, HistoryRequest, from_file, from_sample, from_store
+from forwardtrader.feeds.history.sources import Found, HistoryRequest, from_file, from_sample, from_store, is_sample_market
 from forwardtrader.feeds.perpetuals.facts import PerpetualHistory
 from forwardtrader.feeds.venues.market_rules import market_rules
 
@@ -49,7 +49,7 @@ class History:
     @property
     def is_made_up(self) -> bool:
         """Whether it is the sample market, not from any venue."""
-        return self.source.startswith("sample market")
+        return is_sample_market(self.source)
 
 
 def load_history(
@@ -73,22 +73,34 @@ def load_history(
         VenueUnreachable: no venue answers and nothing else will do.
         StoreDamaged: the stored file is broken and could not be fetched again.
     """
-    if start is not None and end is not None and end <= start:
-        raise InvalidDates(f"the range ends ({end:%Y-%m-%d}) before it begins ({start:%Y-%m-%d}); give a later end")
-    request = HistoryRequest(settings=settings, symbol=symbol, timeframe=Timeframe.parse(settings.timeframe), clock=clock)
-    if file is not None:
-        found = from_file(request, file)
-    elif settings.source == "sample":
-        found = from_sample(request)
-    else:
-        found = from_store(request, start, end)
+    request, found = _found(settings, symbol, start, end, clock, file)
     history = _finished(request, found, start, end)
     if not history.rules.is_perpetual:
         if facts != NO_FILES:
             raise InvalidSetting(f"{symbol} is no perpetual and has neither funding nor a mark price; leave the file out")
         return history
-    beside = perpetual_facts(request, found, history.candles, history.rules, facts, from_file=file is not None)
-    return with_facts(history, beside)
+    return with_facts(history, perpetual_facts(request, found, history.candles, history.rules, facts, of_file=file is not None))
+
+
+def load_candle_history(
+    settings: FeedSettings, symbol: str, *, start: datetime | None, end: datetime | None, clock: Clock, file: Path | None = None
+) -> tuple[History, str]:
+    """As `load_history`, of a perpetual without marks and funding; and the venue whose rules it goes by."""
+    request, found = _found(settings, symbol, start, end, clock, file)
+    return _finished(request, found, start, end), found.venue
+
+
+def _found(
+    settings: FeedSettings, symbol: str, start: datetime | None, end: datetime | None, clock: Clock, file: Path | None
+) -> tuple[HistoryRequest, Found]:
+    if start is not None and end is not None and end <= start:
+        raise InvalidDates(f"the range ends ({end:%Y-%m-%d}) before it begins ({start:%Y-%m-%d}); give a later end")
+    request = HistoryRequest(settings=settings, symbol=symbol, timeframe=Timeframe.parse(settings.timeframe), clock=clock)
+    if file is not None:
+        return request, from_file(request, file)
+    if settings.source == "sample":
+        return request, from_sample(request)
+    return request, from_store(request, start, end)
 
 
 def with_facts(history: History, beside: PerpetualHistory) -> History:

@@ -17,7 +17,7 @@ from forwardtrader.core.types import MarketRules
 from forwardtrader.feeds.candles.store import MARK, CandleKey
 from forwardtrader.feeds.history.pager import Download, TimeRange, with_retry
 from forwardtrader.feeds.history.sample_perpetual import perpetual_funding, perpetual_marks
-from forwardtrader.feeds.history.sources import Found, HistoryRequest
+from forwardtrader.feeds.history.sources import Found, HistoryRequest, from_file, is_sample_market
 from forwardtrader.feeds.perpetuals.download import download_funding
 from forwardtrader.feeds.perpetuals.facts import PerpetualHistory, completed
 from forwardtrader.feeds.perpetuals.funding_file import read_funding
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from forwardtrader.feeds.venues.exchange import CcxtVenue
 
 _LOG = log.logger("feeds")
-_NOT_SERVED = (VenueUnreachable, VenueRefused, UnknownSymbol, UnknownTimeframe, DownloadCutShort)
+NOT_SERVED = (VenueUnreachable, VenueRefused, UnknownSymbol, UnknownTimeframe, DownloadCutShort)
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,22 @@ NO_FILES = FactFiles()
 
 
 def perpetual_facts(
-    request: HistoryRequest, found: Found, frame: pd.DataFrame, rules: MarketRules, files: FactFiles, *, from_file: bool
+    request: HistoryRequest, found: Found, frame: pd.DataFrame, rules: MarketRules, files: FactFiles, *, of_file: bool
 ) -> PerpetualHistory:
     """Marks and funding for every bar of `frame`; what is not known has the last price and the prior in its place.
 
     Args:
-        from_file: the candles are of a file, and no venue is asked.
+        of_file: the candles are of a file, and no venue is asked.
 
     Raises:
         CandleFileInvalid: a file that cannot be used.
         StoreDamaged: what is stored is broken.
     """
-    is_sample = found.source.startswith("sample market")
-    if not is_sample and not from_file and request.settings.source in ("auto", "download") and not (files.funding and files.mark):
+    is_sample = is_sample_market(found.source)
+    if not is_sample and not of_file and request.settings.source in ("auto", "download") and not (files.funding and files.mark):
         _download(request, found, frame)
-    marks, mark_source = _marks(request, found, files, is_sample)
-    funding, funding_source = _funding(request, found, files, is_sample)
+    marks, mark_source = known_marks(request, found.venue, files.mark, is_sample=is_sample)
+    funding, funding_source = known_funding(request, found.venue, files.funding, is_sample=is_sample)
     return completed(
         frame, request.timeframe, marks, funding, hours=rules.funding_hours, prior=request.settings.funding_prior_bps / 1e4,
         mark_source=mark_source, funding_source=funding_source,
@@ -72,38 +72,33 @@ def finer_marks(request: HistoryRequest, found: Found, *, downloads: bool) -> pd
     """
     if downloads:
         _download(request, found, found.frame)
-    stored = request.store.load(_mark_key(request, found))
-    return stored if len(stored) else None
+    return known_marks(request, found.venue, None, is_sample=False)[0]
 
 
-def _marks(request: HistoryRequest, found: Found, files: FactFiles, is_sample: bool) -> tuple[pd.DataFrame | None, str]:
-    settings = request.settings
-    if files.mark is not None:
-        from forwardtrader.feeds.files.import_file import read_file
-        from forwardtrader.feeds.files.times import notation_of
-
-        notation = notation_of(settings.date_format, settings.file_zone, settings.stamped)
-        read = read_file(files.mark, request.symbol, request.timeframe, request.clock, settings.max_file_mb, notation)
-        return read.candles, f"file {files.mark.name}"
+def known_marks(request: HistoryRequest, venue: str, file: Path | None, *, is_sample: bool) -> tuple[pd.DataFrame | None, str]:
+    """Marks of a file, the sample market or else the store, and whose they are; None where none are stored. Raises as `perpetual_facts`."""
+    if file is not None:
+        return from_file(request, file).frame, f"file {file.name}"
     if is_sample:
-        made = perpetual_marks(request.symbol, request.timeframe, seed=settings.sample_seed, until=request.clock.now())
+        made = perpetual_marks(request.symbol, request.timeframe, seed=request.settings.sample_seed, until=request.clock.now())
         return made, "sample market"
-    stored = request.store.load(_mark_key(request, found))
-    return (stored, found.venue) if len(stored) else (None, "")
+    stored = request.store.load(_mark_key(request, venue))
+    return (stored, venue) if len(stored) else (None, "")
 
 
-def _funding(request: HistoryRequest, found: Found, files: FactFiles, is_sample: bool) -> tuple[pd.Series[float] | None, str]:
+def known_funding(request: HistoryRequest, venue: str, file: Path | None, *, is_sample: bool) -> tuple[pd.Series[float] | None, str]:
+    """The same of funding rates."""
     settings = request.settings
-    if files.funding is not None:
-        return read_funding(files.funding, settings.max_file_mb), f"file {files.funding.name}"
+    if file is not None:
+        return read_funding(file, settings.max_file_mb), f"file {file.name}"
     if is_sample:
         return perpetual_funding(request.symbol, seed=settings.sample_seed, until=request.clock.now()), "sample market"
-    stored = FundingStore(settings.store_path).read(found.venue, request.symbol)
-    return (stored, found.venue) if len(stored) else (None, "")
+    stored = FundingStore(settings.store_path).read(venue, request.symbol)
+    return (stored, venue) if len(stored) else (None, "")
 
 
-def _mark_key(request: HistoryRequest, found: Found) -> CandleKey:
-    return CandleKey(found.venue, request.symbol, request.timeframe, MARK)
+def _mark_key(request: HistoryRequest, venue: str) -> CandleKey:
+    return CandleKey(venue, request.symbol, request.timeframe, MARK)
 
 
 def _download(request: HistoryRequest, found: Found, frame: pd.DataFrame) -> None:
@@ -119,21 +114,30 @@ def _download(request: HistoryRequest, found: Found, frame: pd.DataFrame) -> Non
     venue = CcxtVenue(settings.exchange, timeout_s=settings.request_timeout_s, base_url=settings.exchange_url)
     try:
         complete(venue, request, found.venue, TimeRange(begins, ends))
-    except _NOT_SERVED as reason:
+    except NOT_SERVED as reason:
         log.event(_LOG, "perpetual_facts_not_served", symbol=request.symbol, reason=str(reason))
 
 
 def complete(venue: CcxtVenue, request: HistoryRequest, stored_as: str, wanted: TimeRange) -> None:
     """Download funding and marks of `wanted` into the store. Raises as `Download.run`."""
+    complete_funding(venue, request, stored_as, wanted)
+    complete_marks(venue, request, stored_as, wanted)
+
+
+def complete_funding(venue: CcxtVenue, request: HistoryRequest, stored_as: str, wanted: TimeRange) -> None:
+    """The funding alone."""
     rates = FundingStore(request.settings.store_path)
     retry = partial(with_retry, sleep=interrupt.sleep)
     download_funding(venue, (stored_as, request.symbol), (wanted.start, wanted.end), rates, retry)
-    key = CandleKey(stored_as, request.symbol, request.timeframe, MARK)
-    Download(venue.of_marks(), key, request.store, request.clock).run(wanted)
+
+
+def complete_marks(venue: CcxtVenue, request: HistoryRequest, stored_as: str, wanted: TimeRange) -> None:
+    """The marks alone."""
+    Download(venue.of_marks(), _mark_key(request, stored_as), request.store, request.clock).run(wanted)
 
 
 def _is_stored(request: HistoryRequest, found: Found, begins: datetime, ends: datetime) -> bool:
-    marks = request.store.read(_mark_key(request, found))
+    marks = request.store.read(_mark_key(request, found.venue))
     rates = FundingStore(request.settings.store_path).read(found.venue, request.symbol)
     day = pd.Timedelta(hours=9)
     known = len(rates) and rates.index[0] <= pd.Timestamp(begins) + day and rates.index[-1] >= pd.Timestamp(ends) - day

@@ -26,6 +26,7 @@ from forwardtrader.feeds.venues.contracts import settle_currency
 from forwardtrader.feeds.venues.port import is_practice, stored_under, unknown_symbol
 
 _LOG: Final = log.logger("feeds")
+_SAMPLE: Final = "sample market, seed "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +81,20 @@ def from_sample(request: HistoryRequest, *, notes: tuple[str, ...] = ()) -> Foun
     return Found(
         frame=candles.validate(frame, request.timeframe, origin=Origin("sample market"), now=now),
         kind=DataKind.SAMPLE,
-        source=f"sample market, seed {seed}",
+        source=f"{_SAMPLE}{seed}",
         venue=request.settings.exchange,
         notes=(*notes, f"{request.symbol}: SAMPLE data, simulated by this project; no market ever printed these prices"),
     )
+
+
+def is_sample_market(source: str) -> bool:
+    """Whether candles of this source are of the sample market."""
+    return source.startswith(_SAMPLE)
+
+
+def sample_seed(source: str) -> int:
+    """The seed of the sample market that candles of this source are of."""
+    return int(source.removeprefix(_SAMPLE))
 
 
 def from_store(request: HistoryRequest, start: datetime | None, end: datetime | None) -> Found:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from forwardtrader.core.errors import VenueRedirected
 from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.venues.base_volume import with_base_volume
 from forwardtrader.feeds.venues.exchange import require_known
 from forwardtrader.feeds.venues.reach import require_encrypted
 
@@ -40,7 +41,7 @@ def open_client(
         config["rateLimiterAlgorithm"] = "rollingWindow"
     if name.startswith("binance"):
         base = _with_valid_listen_key(base)
-    client = _without_redirects(_with_closed_flag(base))(config)
+    client = _without_redirects(_with_closed_flag(with_base_volume(base)))(config)
     if name.startswith("binance") or name == "bybit":
         one_kind = {"fetchMarkets": {"types": ["linear" if linear else "spot"]}, "fetchCurrencies": False, "fetchMargins": False}
         client.options = client.deep_extend(client.options, one_kind)

@@ -42,6 +42,14 @@ class PerpetualHistory:
             notes.append(f"the mark price is unknown at {self.unknown_marks:,} of {len(self.marks):,} bars; the last price stands for it")
         return tuple(notes)
 
+    def charges(self, timeframe: Timeframe) -> pd.Series[float]:
+        """What a long of one unit pays a short as each bar opens, in quote; a settlement is of the first bar that ends after it."""
+        index = pd.DatetimeIndex(self.marks.index)
+        bar = (index + timeframe.delta).searchsorted(pd.DatetimeIndex(self.funding.index), side="right")
+        due = (bar < len(index)) & (self.funding.index >= index[0])
+        rates = np.bincount(bar[due], weights=self.funding.to_numpy(dtype=np.float64)[due], minlength=len(index))
+        return pd.Series(rates * self.marks["open"].to_numpy(dtype=np.float64), index=index, name="charge")
+
 
 def completed(
     candles: pd.DataFrame, timeframe: Timeframe, marks: pd.DataFrame | None, funding: pd.Series[float] | None, *, hours: int, prior: float,

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +48,12 @@ def read_funding(path: Path, most_mb: int = USUAL_MB) -> pd.Series[float]:
     """
     parts = [_of_table(table, path) for table in _tables(path, most_mb)]
     return checked(pd.concat(parts), Origin(str(path)))
+
+
+def rate_column(names: Sequence[str]) -> int | None:
+    """The column of rates among columns of these names; the only one, whatever its name. None where it is not clear."""
+    named = {words_of(name): place for place, name in reversed(list(enumerate(names)))}
+    return 0 if len(names) == 1 else next((named[name] for name in _RATES if name in named), None)
 
 
 def _tables(path: Path, most_mb: int) -> Iterator[Table]:

@@ -19,6 +19,7 @@ from forwardtrader.core import log
 from forwardtrader.core.errors import TradingError, UnknownSymbol, UnknownTimeframe, UnknownVenue, VenueBusy, VenueRefused, VenueUnreachable
 from forwardtrader.core.types import MarginTier, MarketRules, Timeframe
 from forwardtrader.feeds.candles import schema as candles
+from forwardtrader.feeds.venues.base_volume import lists_tiers_in_money, with_base_volume
 from forwardtrader.feeds.venues.bounded_session import mount_bounded
 from forwardtrader.feeds.venues.contracts import refuse_unusual, settle_currency
 from forwardtrader.feeds.venues.market_rules import market_rules
@@ -89,7 +90,7 @@ class CcxtVenue:
         import ccxt
 
         require_known(name)
-        self._client: Any = with_takers(getattr(ccxt, name))(
+        self._client: Any = with_base_volume(with_takers(getattr(ccxt, name)))(
             {"enableRateLimit": True, "timeout": int(timeout_s * 1000), "requests_trust_env": not base_url}
         )
         self._client.session.max_redirects = 0
@@ -160,8 +161,8 @@ class CcxtVenue:
         return sorted(self._client.symbols)
 
     def _tiers(self, symbol: str) -> tuple[MarginTier, ...]:
-        """The venue's leverage table; empty where it is shown to account holders only, as Binance's."""
-        if self._client.has.get("fetchMarketLeverageTiers") is not True:
+        """The venue's leverage table; empty where it is shown to account holders only, as Binance's, or counts contracts."""
+        if self._client.has.get("fetchMarketLeverageTiers") is not True or not lists_tiers_in_money(self.name):
             return ()
         try:
             return listed_tiers(self._request(lambda: self._client.fetch_market_leverage_tiers(symbol)))

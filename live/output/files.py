@@ -11,20 +11,22 @@ import pandas as pd
 from forwardtrader.core import atomic, log
 from forwardtrader.live.output.tables import SessionTables
 from forwardtrader.reports.pages.session_status import FILE_NAME as STATUS
+from forwardtrader.strategies.backtrader.recorders.stop_recorder import stops_frame
 
 _LOG: Final = log.logger("live")
 FORECASTS, FILLS, EQUITY, CANDLES = "forecasts.parquet", "fills.parquet", "equity.parquet", "candles.parquet"
-ORDERS, HISTORY = "orders.parquet", "history.parquet"
+ORDERS, STOPS, HISTORY = "orders.parquet", "stops.parquet", "history.parquet"
 PAGE: Final = "index.html"  # as in `reports.pages.session_page`, which a session imports at its end only
-WRITTEN: Final = (FILLS, EQUITY, FORECASTS, ORDERS, CANDLES, STATUS, PAGE)  # again and again, while the session runs
+WRITTEN: Final = (FILLS, EQUITY, FORECASTS, ORDERS, STOPS, CANDLES, STATUS, PAGE)  # again and again, while the session runs
 
 _KEPT: Final = ("log.jsonl", "session.lock", "session.pid", "killed", "commands")  # of a session that never came to be
 
 
 def write_tables(folder: Path, tables: SessionTables, forecasts: pd.DataFrame, candles: dict[str, pd.DataFrame]) -> None:
-    """Write fills, equity, orders, all forecasts, and the session's own candles as one long table."""
+    """Write fills, equity, orders, stops, all forecasts, and the session's own candles as one long table."""
     for name, frame in (
-        (FILLS, tables.fills), (EQUITY, tables.equity), (FORECASTS, forecasts), (ORDERS, tables.orders), (CANDLES, long_table(candles)),
+        (FILLS, tables.fills), (EQUITY, tables.equity), (FORECASTS, forecasts), (ORDERS, tables.orders),
+        (STOPS, stops_frame(tables.stops)), (CANDLES, long_table(candles)),
     ):  # fmt: skip
         _write(folder / name, frame)
 

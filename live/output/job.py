@@ -93,7 +93,7 @@ class WriteJob:
     @classmethod
     def from_line(cls, line: str | bytes) -> WriteJob:
         fields = json.loads(line)
-        rows = {name: [tuple(row) for row in fields["fresh"][name]] for name in ("fills", "orders", "equity")}
+        rows = {name: [tuple(row) for row in fields["fresh"][name]] for name in ("fills", "orders", "equity", "stops")}
         return cls(
             folder=Path(fields["folder"]), owner=fields["owner"], symbols=tuple(fields["symbols"]),
             since=datetime.fromisoformat(fields["since"]), marks=Marks(**fields["marks"]),

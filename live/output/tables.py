@@ -5,8 +5,9 @@ A restart need not collect them again, and a session that runs for months has no
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import backtrader as bt
@@ -15,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.live.sqlite_file import Row, SqliteFile
-from forwardtrader.strategies.backtrader.equity_recorder import equity_frame
-from forwardtrader.strategies.backtrader.fill_recorder import fills_frame
-from forwardtrader.strategies.backtrader.order_recorder import orders_frame
+from forwardtrader.strategies.backtrader.recorders.equity_recorder import equity_frame
+from forwardtrader.strategies.backtrader.recorders.fill_recorder import fills_frame
+from forwardtrader.strategies.backtrader.recorders.order_recorder import orders_frame
 from forwardtrader.strategies.feed_context import traded_feeds
 
 SCHEMA: Final = """
@@ -27,6 +28,7 @@ create table if not exists fills (
 create table if not exists orders (
     id integer primary key, number real, symbol text, side text, size real, kind text, price real, lim real, reason text, refusal text);
 create table if not exists equity (number real primary key, equity real, cash real) without rowid;
+create table if not exists stops (number real not null, symbol text not null, levels text, primary key (number, symbol)) without rowid;
 create table if not exists told (symbol text not null, trade_id text not null, primary key (symbol, trade_id)) without rowid;
 create table if not exists corrected (id integer primary key);
 create table if not exists closes (number real not null, symbol text not null, close real, primary key (number, symbol)) without rowid;
@@ -37,12 +39,14 @@ _FILL: Final = "number, symbol, side, size, price, fee, fee_currency, order_ref,
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of the recorders; times are Backtrader's numbers. `equity` rows end with the close of each of `symbols`."""
+    """Rows of the recorders; times are Backtrader's numbers. `equity` rows end with the close of each of `symbols`; a row of `stops` is all
+    that rests of a symbol from that bar on, as JSON."""
 
     symbols: tuple[str, ...]
     fills: list[Row]
     orders: list[Row]
     equity: list[tuple[float, ...]]
+    stops: list[tuple[float, str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,12 @@ class Marks:
 
 @dataclass(frozen=True)
 class SessionTables:
-    """Fills, equity and orders since the first live bar, as frames of the recorders."""
+    """Fills, equity and orders since the first live bar, as frames of the recorders, and the rows of its stops."""
 
     fills: pd.DataFrame
     equity: pd.DataFrame
     orders: pd.DataFrame
+    stops: list[tuple[float, str, str]] = field(default_factory=list)
 
 
 def _names(strategy: bt.Strategy) -> tuple[str, ...]:
@@ -70,19 +75,19 @@ def _names(strategy: bt.Strategy) -> tuple[str, ...]:
 def rows_of(strategy: bt.Strategy) -> Rows:
     """Take the rows off the recorders; only in Backtrader's thread."""
     recorders = strategy.analyzers
-    return Rows(_names(strategy), recorders.fills.take(), recorders.orders.take(), recorders.equity.take())
+    return Rows(_names(strategy), recorders.fills.take(), recorders.orders.take(), recorders.equity.take(), recorders.stops.take())
 
 
 def fresh_rows(strategy: bt.Strategy) -> Rows:
     """The rows that were not taken yet, which stay on the recorders; only in Backtrader's thread."""
     recorders = strategy.analyzers
-    return Rows(_names(strategy), recorders.fills.rows(), recorders.orders.rows(), recorders.equity.rows())
+    return Rows(_names(strategy), recorders.fills.rows(), recorders.orders.rows(), recorders.equity.rows(), recorders.stops.rows())
 
 
 def tables_of(rows: Rows) -> SessionTables:
     """Rows as frames of the recorders."""
     equity = np.array(rows.equity, dtype=np.float64).reshape(len(rows.equity), _ACCOUNT + len(rows.symbols))
-    return SessionTables(fills_frame(rows.fills), equity_frame(list(equity.T), rows.symbols), orders_frame(rows.orders))
+    return SessionTables(fills_frame(rows.fills), equity_frame(list(equity.T), rows.symbols), orders_frame(rows.orders), rows.stops)
 
 
 def write_rows(db: SqliteFile, rows: Rows) -> None:
@@ -92,6 +97,7 @@ def write_rows(db: SqliteFile, rows: Rows) -> None:
     db.run_many("insert or replace into equity values (?, ?, ?)", [row[:3] for row in rows.equity])
     closes = [(row[0], symbol, close) for row in rows.equity for symbol, close in zip(rows.symbols, row[3:], strict=True)]
     db.run_many("insert or replace into closes values (?, ?, ?)", closes)
+    db.run_many("insert or replace into stops values (?, ?, ?)", rows.stops)
 
 
 @dataclass(frozen=True)
@@ -145,9 +151,16 @@ def kept_tables(db: SqliteFile, symbols: Sequence[str], upto: Marks) -> SessionT
     orders = "select number, symbol, side, size, kind, price, lim, reason, refusal from orders where id <= ? order by id"
     equity = db.columns("select number, equity, cash from equity where number <= ? order by number", "fff", upto.equity)
     closes = [_closes(db, symbol, upto.equity) for symbol in symbols]
+    stops = db.all("select number, symbol, levels from stops where number <= ? order by number, symbol", upto.equity)
     return SessionTables(
-        fills_frame(db.all(fills, upto.fills)), equity_frame([*equity, *closes], symbols), orders_frame(db.all(orders, upto.orders))
+        fills_frame(db.all(fills, upto.fills)), equity_frame([*equity, *closes], symbols), orders_frame(db.all(orders, upto.orders)), stops
     )
+
+
+def newest_stops(db: SqliteFile) -> dict[str, list[tuple[str, str, float]]]:
+    """Side, kind and price of what rests of each symbol at the newest recorded bar."""
+    rows = db.all("select symbol, levels, max(number) from stops group by symbol order by symbol")
+    return {str(symbol): [(str(side), str(kind), float(price)) for side, kind, price in json.loads(levels)] for symbol, levels, _ in rows}
 
 
 def kept_fills(db: SqliteFile, after: int, upto: int, most: int) -> list[Row]:
@@ -171,4 +184,5 @@ def joined(kept: SessionTables, fresh: SessionTables, since: pd.Timestamp) -> Se
         fills.loc[fills["timestamp"] >= since].reset_index(drop=True),
         equity.loc[equity.index >= since],
         orders.loc[orders["timestamp"] >= since].reset_index(drop=True),
+        [*kept.stops, *fresh.stops],
     )

@@ -21,7 +21,7 @@ from forwardtrader.models.online.online_walk_forward import online_walk_forward
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, record_of, venue_broker
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
-from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 from forwardtrader.strategies.user_code.strategy_class import load_strategy

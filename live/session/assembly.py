@@ -69,7 +69,7 @@ from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.port.prototype import prototype
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, venue_broker
 from forwardtrader.strategies.backtrader.hosting import restoring
-from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 from forwardtrader.strategies.user_code.forecast_use import may_read_forecasts

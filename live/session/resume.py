@@ -158,7 +158,8 @@ class ResumedSession:
         found = rows_of(strategy)
         if self._rows_to is None or number > self._rows_to:
             return replace(found, orders=self._as_they_were(found.orders, earlier))
-        return replace(found, fills=[] if self._is_paper else found.fills, orders=[], equity=[])
+        strategy.analyzers.stops.forget()  # what rests is recorded with the next bar that is new
+        return replace(found, fills=[] if self._is_paper else found.fills, orders=[], equity=[], stops=[])
 
     def _as_they_were(self, rows: Sequence[Row], earlier: EarlierOrders) -> list[Row]:
         sent: dict[float, list[EarlierOrder]] = {}

@@ -113,8 +113,8 @@ def require_plain_contracts(rules: Iterable[MarketRules]) -> None:
     for rule in rules:
         if rule.contract_size != 1:
             raise ConfigError(
-                f"a contract of {rule.symbol} is {rule.contract_size:f} {rule.base} at this venue, where only contracts of one unit are "
-                f"traded; take another --exchange"
+                f"a contract of {rule.symbol} is {rule.contract_size:f} {rule.base} at this venue, and real orders are sent only for "
+                f"contracts of one unit; take another --exchange, or --paper"
             )
 
 

@@ -39,7 +39,7 @@ def null_market(bars: pd.DataFrame, seed: int) -> pd.DataFrame:
     return rebuilt(bars, sign * size - np.log(np.cosh(size)))
 
 
-def planted_market(bars: pd.DataFrame, ic: float, seed: int, *, persistence: float = 0.9) -> PlantedMarket:
+def planted_market(bars: pd.DataFrame, ic: float, seed: int, *, persistence: float = 0.9, noise: Floats | None = None) -> PlantedMarket:
     """A market with a signal of known strength, in plain sight in the volume of each bar.
 
     The next return is the real volatility times a draw from the real distribution of returns over volatility, made symmetric; the draw's
@@ -48,10 +48,12 @@ def planted_market(bars: pd.DataFrame, ic: float, seed: int, *, persistence: flo
     Args:
         ic: correlation of the signal with the next return before its tails are put on, 0 to 1.
         persistence: first autocorrelation of the signal; what lasts longer can pay for a trade.
+        noise: standard normal, one less than there are bars; drawn where not given, or shared by markets that are to move together.
     """
     n, rng = len(bars), np.random.default_rng(seed)
     signal = _autoregression(rng.normal(size=n), persistence)
-    score = np.append(0.0, ic * signal[:-1] + np.sqrt(1.0 - ic * ic) * rng.normal(size=n - 1))
+    noise = rng.normal(size=n - 1) if noise is None else noise
+    score = np.append(0.0, ic * signal[:-1] + np.sqrt(1.0 - ic * ic) * noise)
     volatility = trailing_volatility(bars)
     returns = volatility * _symmetric_quantile(_returns(bars) / volatility, score)
     volume = float(bars["volume"].median()) * np.exp(0.5 * signal)

@@ -1,6 +1,7 @@
 """Retraining: train the model of one boundary in a process beside a live session.
 
-The request is one JSON object: `candles` (symbol to Parquet file), `boundary` (ISO 8601), `timeframe`, `settings` (of the models room). The
+The request is one JSON object: `candles` (symbol to Parquet file), `boundary` (ISO 8601), `timeframe`, `settings` (of the models room), and
+where the market changed lately `changed` (ISO 8601). The
 answer is one JSON line: `model_id`, `seconds`, `trained` (false where the registry held the model), `damaged` (models that could not be
 read and were trained again, with the reason; each is a line on stderr too).
 """
@@ -31,7 +32,7 @@ from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.fitting import LEAST_SAMPLES
 from forwardtrader.models.folds.training import Base
 from forwardtrader.models.folds.walk import COMPILED
-from forwardtrader.models.folds.warm_start import PlannedModel, planned_model
+from forwardtrader.models.folds.warm_start import PlannedModel, planned_anew, planned_model
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
 from forwardtrader.models.port.fitted import FittedModel
 from forwardtrader.models.port.prototype import prototype
@@ -48,6 +49,7 @@ class Assignment:
     planned_model: PlannedModel
     settings: ModelSettings
     timeframe: Timeframe
+    changed: datetime | None = None
 
     @property
     def model_id(self) -> str:
@@ -58,8 +60,13 @@ class Assignment:
         return self.planned_model.fold
 
 
-def assignment(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> Assignment:
+def assignment(
+    candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: ModelSettings, timeframe: Timeframe, changed: datetime | None = None
+) -> Assignment:
     """Cut the training rows of `boundary` from candles that reach at least up to it.
+
+    Args:
+        changed: as of `models.walk_forward.fold_at`.
 
     Raises:
         TooLittleHistory: no symbol has a row to learn from.
@@ -67,7 +74,7 @@ def assignment(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings
     """
     panel = Panel.of(candles, settings.horizons, selected(candles, settings, timeframe), timeframe)
     panel.require_numbers()
-    return assignment_in(panel, boundary, settings, timeframe)
+    return assignment_in(panel, boundary, settings, timeframe, changed)
 
 
 def identity(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> str:
@@ -84,24 +91,31 @@ def _bare_panel(candles: Mapping[str, pd.DataFrame], names: tuple[str, ...]) -> 
     return Panel(index=index, bars=beside_peers(bars, names), offset={}, names=names, features=nothing, targets=nothing)
 
 
-def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> Assignment:
+def assignment_in(
+    panel: Panel, boundary: datetime, settings: ModelSettings, timeframe: Timeframe, changed: datetime | None = None
+) -> Assignment:
     """The same from a panel, which may reach past the boundary: only what closed before it is used.
+
+    A forecaster that the bars since a change are too few for learns from its whole window.
 
     Raises:
         TooLittleHistory: no symbol has the bars of one training sequence.
     """
     reach = warm_up(panel.names)
-    cut = {s: fold_at(panel.index[s], boundary, boundary, settings, timeframe, reach) for s in panel.symbols}
+    cut = {s: fold_at(panel.index[s], boundary, boundary, settings, timeframe, reach, changed) for s in panel.symbols}
     fold = {symbol: each for symbol, each in cut.items() if each.train_bars > 0}
     if not fold:
         raise TooLittleHistory(f"there are no candles to learn from before {boundary:%Y-%m-%d}; get more history, or set --train-window")
     longest, needed = max(each.train_bars for each in fold.values()), _least_bars(settings)
+    if longest < needed and changed is not None:
+        return assignment_in(panel, boundary, settings, timeframe)
     if longest < needed:
         raise TooLittleHistory(
             f"the window before {boundary:%Y-%m-%d} holds {longest} bars, fewer than the {needed} that a model learns from; "
             "set a longer models.train_window, or take shorter bars"
         )
-    return Assignment(panel, planned_model(panel, fold, settings, timeframe), settings, timeframe)
+    planned = planned_model(panel, fold, settings, timeframe) if changed is None else planned_anew(panel, fold, settings)
+    return Assignment(panel, planned, settings, timeframe, changed)
 
 
 def _least_bars(settings: ModelSettings) -> int:
@@ -127,7 +141,7 @@ def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
             return network
         count = fold_training.updates(settings, wanted.fold, window)
         result = train_one(shared, FoldTask(wanted.fold, wanted.identity, count, base))
-        registry.save(result.card, result.model)
+        registry.save(result.card.model_copy(update={"changed": work.changed.isoformat()} if work.changed else {}), result.model)
         return result.model
 
     before = work.planned_model.base
@@ -147,7 +161,8 @@ def _answer(path: Path) -> int:
     request = _read(path)
     candles = {symbol: pd.read_parquet(file) for symbol, file in request["candles"].items()}
     settings = ModelSettings.model_validate(request["settings"])
-    work = assignment(candles, datetime.fromisoformat(request["boundary"]), settings, Timeframe.parse(request["timeframe"]))
+    changed = datetime.fromisoformat(request["changed"]) if request.get("changed") else None
+    work = assignment(candles, datetime.fromisoformat(request["boundary"]), settings, Timeframe.parse(request["timeframe"]), changed)
     found: dict[str, str] = {}
 
     def damaged(model_id: str, reason: str) -> None:

@@ -12,7 +12,6 @@ import itertools
 import json
 import shutil
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from forwardtrader.core import atomic
 
 MOST_POINTS: Final = 60_000
 PLOTLY: Final = "plotly.min.js"
+LIQUIDATION: Final = "liquidation"  # a kind of stops
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Chart = dict[str, Any]
@@ -84,6 +84,22 @@ def fill_marks(fills: pd.DataFrame, symbol: str) -> dict[str, list[Any]]:
     return {"time": times, "price": rows["price"].tolist(), "side": rows["side"].tolist(), "text": texts}
 
 
+def stop_lines(stops: pd.DataFrame, symbol: str, end: pd.Timestamp) -> dict[str, dict[str, str]]:
+    """The stops of one symbol by what the page calls them: since and until in milliseconds, and prices, packed; `end` is where those that
+    rest on are drawn to."""
+    own = stops.loc[stops["symbol"] == symbol]
+    kinds = {"stops": own["kind"] != LIQUIDATION, "liquidation": own["kind"] == LIQUIDATION}
+    return {
+        name: {
+            "since": packed_times(pd.DatetimeIndex(own.loc[rows, "since"])),
+            "until": packed_times(pd.DatetimeIndex(own.loc[rows, "until"].fillna(end))),
+            "price": packed(own.loc[rows, "price"].to_numpy()),
+        }
+        for name, rows in kinds.items()
+        if rows.any()
+    }
+
+
 def line(column: str, name: str, color: str, **more: Any) -> dict[str, Any]:
     """One line of a time chart; `more` may hold dash, width, fill, derive."""
     return {"column": column, "name": name, "color": color, **more}
@@ -111,7 +127,7 @@ def place_plotly(folder: Path) -> Path:
     Raises:
         StorageFull: there is no room for it.
     """
-    target, source = folder / PLOTLY, _bundle()
+    target, source = folder / PLOTLY, bundle()
     size = source.stat().st_size
     if _is_whole(target, size):
         return target
@@ -127,8 +143,9 @@ def place_plotly(folder: Path) -> Path:
     return target
 
 
-def _bundle() -> Path:
-    return Path(str(files("plotly") / "package_data" / PLOTLY))
+def bundle() -> Path:
+    """plotly.js's own bundle for finance: scatter, bar and candlestick among a few others, a quarter of the whole library."""
+    return Path(__file__).with_name("assets") / "plotly-finance.min.js"
 
 
 def _is_whole(path: Path, size: int) -> bool:

@@ -19,6 +19,7 @@ from forwardtrader.reports.pages.charts import (
     line,
     packed,
     packed_times,
+    stop_lines,
     time_chart,
 )
 from forwardtrader.reports.sections.optimisation import ChosenPoint
@@ -33,6 +34,8 @@ class ChartTables(Protocol):
     def fills(self) -> pd.DataFrame: ...
     @property
     def equity(self) -> pd.DataFrame: ...
+    @property
+    def stops(self) -> pd.DataFrame: ...
     @property
     def symbols(self) -> list[str]: ...
 
@@ -113,8 +116,8 @@ def _price_chart(run: ChartTables, table: pd.DataFrame, symbol: str) -> Chart:
     marks = fill_marks(run.fills, symbol)
     days = price_days(pd.DatetimeIndex(table.index))
     drawn = {name: _candle(name, symbol) for name in CANDLE_COLUMNS} if _candle("open", symbol) in table else None
-    label = f"Price of {symbol} with fills"
-    return time_chart(f"price:{symbol}", label, lines, group="price", unit="price", marks=marks, days=days, candles=drawn)
+    label, stops = f"Price of {symbol} with fills and stops", stop_lines(run.stops, symbol, table.index[-1])
+    return time_chart(f"price:{symbol}", label, lines, group="price", unit="price", marks=marks, days=days, candles=drawn, stops=stops)
 
 
 def price_days(index: pd.DatetimeIndex) -> int:

@@ -18,7 +18,9 @@ from forwardtrader.reports.pages.tearsheet import trouble_with
 
 FILE_NAME: Final = "index.html"
 TONES: Final = {Verdict.EDGE: "good", Verdict.NO_EDGE: "none", Verdict.NOT_ENOUGH_DATA: "wait", None: "plain"}
-_FILES: Final = ("tearsheet.html", "run.json", "forecasts.parquet", "fills.parquet", "equity.parquet", "candles.parquet", "log.jsonl")
+_FILES: Final = (
+    "tearsheet.html", "run.json", "forecasts.parquet", "fills.parquet", "equity.parquet", "stops.parquet", "candles.parquet", "log.jsonl",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

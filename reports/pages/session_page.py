@@ -29,7 +29,9 @@ _MOST_BARS: Final = 3000
 _SHOWN_FILLS: Final = 20
 _SHOWN_ALERTS: Final = 20
 _SHOWN_MODELS: Final = 20
-_FILES: Final = ("parity.html", "session.json", artefacts.CANDLES, artefacts.FORECASTS, artefacts.FILLS, artefacts.EQUITY, "log.jsonl")
+_FILES: Final = (
+    "parity.html", "session.json", artefacts.CANDLES, artefacts.FORECASTS, artefacts.FILLS, artefacts.EQUITY, artefacts.STOPS, "log.jsonl",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class SessionArtefacts:
     forecasts: pd.DataFrame
     fills: pd.DataFrame
     equity: pd.DataFrame
+    stops: pd.DataFrame
 
     @property
     def symbols(self) -> list[str]:
@@ -91,6 +94,7 @@ def load_session(session_dir: Path) -> SessionArtefacts:
         forecasts=read_table(session_dir / artefacts.FORECASTS, artefacts.empty_forecasts()),
         fills=read_table(session_dir / artefacts.FILLS, artefacts.empty_fills()),
         equity=with_closes(equity, candles, status.symbols).tail(_MOST_BARS),
+        stops=read_table(session_dir / artefacts.STOPS, artefacts.empty_stops()),
     )
 
 

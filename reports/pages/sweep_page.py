@@ -80,14 +80,25 @@ def _lines(points: pd.DataFrame, key: str, sweep: SweepManifest) -> Chart:
 def _heat(points: pd.DataFrame, keys: list[str], column: str, label: str, sweep: SweepManifest) -> Chart:
     grid = points.pivot_table(index=keys[1], columns=keys[0], values=column, aggfunc="first", sort=True)
     x, y = _labels(grid.columns.to_series()), _labels(grid.index.to_series())
-    cells = [[None if pd.isna(value) else round(float(value), 4) for value in row] for row in grid.to_numpy()]
+    table = grid.to_numpy(dtype=np.float64)
+    cells = [(int(row), int(column), round(float(table[row, column]), 4)) for row, column in np.argwhere(~np.isnan(table))]
+    size = max(14, min(44, 420 // max(len(x), 1), 260 // max(len(y), 1)))  # pixels: squares that stand side by side on a phone too
     heat = {
-        "type": "heatmap", "x": x, "y": y, "z": cells, "zmid": 0, "colorscale": _SCALE, "xgap": 2, "ygap": 2, "showscale": False,
-        "texttemplate": "%{z:.2f}", "hovertemplate": f"{keys[0]} %{{x}}<br>{keys[1]} %{{y}}<br>{label} %{{z:.2f}}<extra></extra>",
+        "type": "scatter", "mode": "markers+text" if size >= 30 else "markers",
+        "x": [x[column] for _, column, _ in cells], "y": [y[row] for row, _, _ in cells], "text": [f"{value:.2f}" for _, _, value in cells],
+        "textposition": "bottom center", "textfont": {"size": 11},  # below: no colour of text can be read on all of the cells
+        "marker": {
+            "symbol": "square", "size": size, "color": [value for _, _, value in cells], "colorscale": _SCALE, "cmid": 0,
+            "showscale": False, "opacity": 1,
+        },
+        "hovertemplate": f"{keys[0]} %{{x}}<br>{keys[1]} %{{y}}<br>{label} %{{text}}<extra></extra>",
     }  # fmt: skip
     chosen = points.iloc[[sweep.number]]
-    frame = _mark(_labels(chosen[keys[0]]), _labels(chosen[keys[1]]), symbol="square-open", size=30)
-    return _two_keys(f"surface-{column}", f"{label} by {keys[0]} and {keys[1]}", [heat, frame], keys, "category")
+    frame = _mark(_labels(chosen[keys[0]]), _labels(chosen[keys[1]]), symbol="square-open", size=size)
+    chart = _two_keys(f"surface-{column}", f"{label} by {keys[0]} and {keys[1]}", [heat, frame], keys, "category")
+    for axis, names in (("xaxis", x), ("yaxis", y)):
+        chart["layout"][axis] |= {"categoryorder": "array", "categoryarray": names}  # also where a point of the first row is missing
+    return chart
 
 
 def _dots(points: pd.DataFrame, keys: list[str], column: str, label: str, sweep: SweepManifest) -> Chart:

@@ -5,12 +5,17 @@ them at random and turns the whole round by a random number of bars. So a strate
 other times, and one that merely rode a rising market is compared with others that rode it as long.
 
 A random path pays costs only: fees, and the slippage recorded with each fill. What the price did between a bar's open and a fill inside
-the bar (a stop, a limit) is the strategy's own luck or skill, and is neither charged nor credited to the random paths.
+the bar (a stop, a limit) is the strategy's own luck or skill, and is neither charged nor credited to the random paths. Funding is no such
+cost: it depends on the time, so the strategy is credited with its own and a random path with that of the bars it was moved to.
+
+All symbols of an account are moved together: what was held at the same time stays held at the same time, on the same side and in the same
+size. A spell is over when nothing at all is held; an account that never is flat is one spell, which is turned round. Bars are moved only
+to bars on which the same symbols were traded, or a symbol listed late would be held at random where it had no price.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,6 +32,7 @@ DUST: Final = 5e-3
 _EQUAL: Final = 1e-9
 # A fill whose price before slippage is this near to the bar's open happened at the open.
 _AT_OPEN: Final = 1e-9
+NO_CHARGES: Final[Mapping[str, pd.Series]] = {}
 Integers = NDArray[np.int64]
 
 
@@ -46,6 +52,9 @@ class ExposurePath:
     traded: Floats
     costs: Floats
     mean_move: float
+    carried: Floats
+    funding: Floats
+    eras: tuple[int, ...] = (0,)
 
     @property
     def gross(self) -> Floats:
@@ -57,6 +66,11 @@ class ExposurePath:
         """Whether more than dust was held during each bar [T]."""
         gross = self.gross
         return np.asarray(gross > DUST * gross.max(initial=0.0))
+
+    @property
+    def pays(self) -> NDArray[np.bool_]:
+        """Whether something was held as the bar opened that pays funding at some time [T]."""
+        return np.asarray((self.carried[:, self.funding.any(axis=0)] != 0.0).any(axis=1))
 
     @property
     def bets(self) -> float:
@@ -85,7 +99,9 @@ class RandomEntries:
     net: Floats
 
 
-def exposure_path(equity: pd.DataFrame, fills: pd.DataFrame, candles: Mapping[str, pd.DataFrame]) -> ExposurePath:
+def exposure_path(
+    equity: pd.DataFrame, fills: pd.DataFrame, candles: Mapping[str, pd.DataFrame], charges: Mapping[str, pd.Series] = NO_CHARGES
+) -> ExposurePath:
     """Rebuild what was held from the fills.
 
     Args:
@@ -93,13 +109,14 @@ def exposure_path(equity: pd.DataFrame, fills: pd.DataFrame, candles: Mapping[st
         fills: timestamp (UTC), symbol, side, size, price, fee, fee_currency and, where known, slippage (quote units); a fill belongs to
             the bar it happened in. Without a slippage column fees are the only known cost, and each fill counts as one at the open.
         candles: per symbol, indexed by bar open, columns open and close.
+        charges: per perpetual, what a long of one unit pays at each bar's open (quote units), by bar open.
     """
     index = pd.DatetimeIndex(equity.index)
     value = equity["value" if "value" in equity else "equity"]
     worth = value.shift(1).fillna(value.iloc[0]).to_numpy(dtype=np.float64)
     # An account that was lost holds nothing and pays nothing.
     worth = np.where(worth > 0, worth, np.inf)
-    weights, returns = np.zeros((len(index), len(candles))), np.zeros((len(index), len(candles)))
+    weights, returns, carried, funding = (np.zeros((len(index), len(candles))) for _ in range(4))
     net, traded, costs = np.zeros(len(index)), np.zeros(len(index)), np.zeros(len(index))
     moves: list[Floats] = []
     for column, (symbol, frame) in enumerate(candles.items()):
@@ -112,21 +129,44 @@ def exposure_path(equity: pd.DataFrame, fills: pd.DataFrame, candles: Mapping[st
         moves.append(np.abs(returns[aligned["close"].notna().to_numpy(), column]))
         book = _Book.of(fills.loc[fills["symbol"] == symbol], index, opened)
         weights[:, column] = np.nan_to_num(book.largest * opened / worth)
+        carried[:, column] = np.nan_to_num(book.carried * opened / worth)
+        funding[:, column] = _shares(charges.get(symbol), index, opened)
         net += np.nan_to_num(book.units * opened / worth) * returns[:, column] - book.shortfall / worth
+        net -= carried[:, column] * funding[:, column]
         traded += book.traded / worth
         costs += book.costs / worth
     every = np.concatenate(moves) if moves else np.zeros(0)
-    return ExposurePath(index, weights, returns, net, traded, costs, float(every.mean()) if len(every) else 0.0)
+    mean_move = float(every.mean()) if len(every) else 0.0
+    return ExposurePath(index, weights, returns, net, traded, costs, mean_move, carried, funding, _eras(index, candles.values()))
+
+
+def _shares(charges: pd.Series | None, index: pd.DatetimeIndex, opened: Floats) -> Floats:
+    """Funding of each bar as a share of what is held [T]."""
+    if charges is None:
+        return np.zeros(len(index))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.nan_to_num(charges.reindex(index, fill_value=0.0).to_numpy(dtype=np.float64) / opened))
+
+
+def _eras(index: pd.DatetimeIndex, candles: Iterable[pd.DataFrame]) -> tuple[int, ...]:
+    """Rows at which a symbol's bars begin or are over, the first row among them."""
+    edges = {0}
+    for frame in candles:
+        first, last = index.searchsorted(frame.index[0]), index.searchsorted(frame.index[-1], side="right")
+        edges |= {int(edge) for edge in (first, last) if edge < len(index)}
+    return tuple(sorted(edges))
 
 
 @dataclass(frozen=True)
 class _Book:
     """One symbol's position per bar, float64 [T] each.
 
-    `units` is held at the bar's end and `largest` is the largest position held for some time during the bar. `shortfall` is what the fills
-    of the bar lost against the same trades at its open without costs, of which `costs` is fees and slippage; both, and `traded`, in quote.
+    `carried` is held as the bar opens, `units` at its end, and `largest` is the largest position held for some time during the bar.
+    `shortfall` is what the fills of the bar lost against the same trades at its open without costs, of which `costs` is fees and slippage;
+    both, and `traded`, in quote.
     """
 
+    carried: Floats
     units: Floats
     largest: Floats
     shortfall: Floats
@@ -137,7 +177,7 @@ class _Book:
     def of(cls, fills: pd.DataFrame, index: pd.DatetimeIndex, opened: Floats) -> _Book:
         n = len(index)
         if not len(fills):
-            return cls(*(np.zeros(n) for _ in range(5)))
+            return cls(*(np.zeros(n) for _ in range(6)))
         moments = pd.DatetimeIndex(pd.to_datetime(fills["timestamp"], utc=True))
         bar = np.clip(index.searchsorted(moments, side="right") - 1, 0, n - 1)
         sign = np.where(fills["side"].astype(str) == "buy", 1.0, -1.0)
@@ -152,8 +192,11 @@ class _Book:
         if "slippage" in fills:
             due = price - sign * slippage / np.where(size > 0, size, 1.0)
             inside = np.abs(due - opened[bar]) > _AT_OPEN * np.abs(opened[bar])
-        return cls(units, _largest(units, change, bar, inside), _summed(bar, shortfall, n), _summed(bar, np.nan_to_num(fee + slippage), n),
-                   _summed(bar, size * price, n))  # fmt: skip
+        return cls(
+            carried=np.append(0.0, units[:-1]), units=units, largest=_largest(units, change, bar, inside),
+            shortfall=_summed(bar, shortfall, n), costs=_summed(bar, np.nan_to_num(fee + slippage), n),
+            traded=_summed(bar, size * price, n),
+        )  # fmt: skip
 
 
 def _largest(units: Floats, change: Floats, bar: Integers, inside: NDArray[np.bool_]) -> Floats:
@@ -173,32 +216,34 @@ def compare(path: ExposurePath, *, samples: int = 1000, seed: int = 0) -> Random
     bar short makes the account vary less than a path that holds the whole bar, and the same cost would weigh differently on both.
     """
     n = len(path.index)
-    rows = np.flatnonzero(path.held | (path.costs > 0))
+    rows = np.flatnonzero(path.held | (path.costs > 0) | path.pays)
     own = _sharpe(path.net[rows][None, :], n)[0]
     if not len(rows) or not np.isfinite(own):
         return RandomEntries(np.nan, 0, np.zeros(0), np.zeros(n))
-    spells = _Spells.of(rows)
+    eras = _Era.all_of(rows, path.eras, n)
     gains, sharpes = np.empty(samples), np.empty(samples)
     for k in range(samples):
-        gross = _gross(path, rows, _placed(spells, n, seed, k))
+        gross = _gross(path, rows, _placed(eras, seed, k))
         gains[k], sharpes[k] = _sharpe(gross[None, :], n)[0], _sharpe((gross - path.costs[rows])[None, :], n)[0]
     timing = _sharpe((path.net + path.costs)[rows][None, :], n)[0]
     p = (1.0 + np.count_nonzero(gains >= timing - _EQUAL * abs(timing))) / (samples + 1.0)
-    middle = _placed(spells, n, seed, int(np.argsort(sharpes, kind="stable")[samples // 2]))
+    middle = _placed(eras, seed, int(np.argsort(sharpes, kind="stable")[samples // 2]))
     net = _summed(middle, _gross(path, rows, middle) - path.costs[rows], n)
     return RandomEntries(float(p), samples, sharpes, net)
 
 
-def _placed(spells: _Spells, n: int, seed: int, path: int) -> Integers:
+def _placed(eras: Sequence[_Era], seed: int, path: int) -> Integers:
     """One generator per path, so that the median path can be laid out again instead of keeping all of them."""
-    return spells.placed(n, np.random.default_rng([seed, path]))
+    rng = np.random.default_rng([seed, path])
+    return np.concatenate([era.first + era.spells.placed(era.bars, rng) for era in eras])
 
 
 def _gross(path: ExposurePath, rows: Integers, places: Integers) -> Floats:
-    """Returns before costs of the held bars when they are moved to `places` [held]."""
+    """Returns before costs, after funding, of the held bars when they are moved to `places` [held]."""
     total = np.zeros(len(rows))
     for column in range(path.weights.shape[1]):
         total += path.weights[rows, column] * path.returns[:, column][places]
+        total -= path.carried[rows, column] * path.funding[:, column][places]
     return total
 
 
@@ -212,6 +257,24 @@ def _sharpe(nets: Floats, n: int) -> Floats:
     mean = nets.sum(axis=1) / n
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(mean / np.sqrt(np.maximum((nets**2).sum(axis=1) / n - mean**2, 0.0)))
+
+
+@dataclass(frozen=True)
+class _Era:
+    """The held bars of a span of `bars` bars in which the same symbols were traded, counted from its `first` row."""
+
+    first: int
+    bars: int
+    spells: _Spells
+
+    @classmethod
+    def all_of(cls, rows: Integers, firsts: Sequence[int], n: int) -> list[_Era]:
+        """Those in which something was held, in order."""
+        found = []
+        for first, end in zip(firsts, (*firsts[1:], n), strict=True):
+            own = rows[(rows >= first) & (rows < end)] - first
+            found += [cls(first, end - first, _Spells.of(own))] if len(own) else []
+        return found
 
 
 @dataclass(frozen=True)
@@ -230,7 +293,10 @@ class _Spells:
         return cls(lengths, spell, np.arange(len(rows)) - first[spell])
 
     def placed(self, n: int, rng: np.random.Generator) -> Integers:
-        """New bar of each held bar: spells in random order, idle bars spread at random, the whole turned round."""
+        """New bar of each held bar: spells in random order, idle bars spread at random, the whole turned round.
+
+        Turns by a few bars are among them: with all turns alike p is exact, also for an account that is never flat and changes slowly.
+        """
         order = rng.permutation(len(self.lengths))
         idle = np.sort(rng.integers(0, n - int(self.lengths.sum()) + 1, size=len(self.lengths)))
         starts = np.empty(len(order), dtype=np.int64)

@@ -8,6 +8,7 @@ in time keep their distribution, their memory and their number of trades, and lo
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,22 +81,49 @@ def distances(bars: int, count: int, seed: int) -> list[int]:
     return [int(distance) + nearest for distance in drawn]
 
 
-def shifted(frame: pd.DataFrame, distance: int) -> pd.DataFrame:
+def circle_of(frames: Iterable[pd.DataFrame]) -> pd.DatetimeIndex:
+    """Every bar at which a symbol has a forecast: the circle in which those of all symbols are shifted together."""
+    known = [pd.DatetimeIndex(frame.index[_known(frame)]) for frame in frames]
+    return pd.DatetimeIndex(np.unique(np.concatenate([index.as_unit("ns").asi8 for index in known])), tz="UTC")
+
+
+def shifted(frame: pd.DataFrame, distance: int, circle: pd.DatetimeIndex | None = None) -> pd.DataFrame:
     """The forecasts of one symbol, each replaced by the one `distance` bars before, in units of its own scale.
 
     The scale stays where it is: it sizes positions and rests stops, and volatility is no opinion. `location / scale` and, where they are
     there, `p_up` move; quantiles keep their distance from the location. Rows without a forecast stay so.
+
+    Args:
+        circle: the bars that are counted; those with a forecast where not given. A bar whose forecast would come from where the symbol had
+            none takes that of `distance` of its own forecasts before.
     """
     if not distance:
         return frame
     moved = frame.copy()
-    known = (frame["location"].notna() & (frame["scale"] > 0.0)).to_numpy()
+    known = _known(frame)
     own, scale = frame.loc[known, "location"].to_numpy(dtype=np.float64), frame.loc[known, "scale"].to_numpy(dtype=np.float64)
-    location = np.roll(own / scale, distance) * scale
+    source = _sources(pd.DatetimeIndex(frame.index[known]), distance, circle)
+    location = (own / scale)[source] * scale
     moved.loc[known, "location"] = location
     for name in ("q05", "q25", "q50", "q75", "q95"):
         if name in frame:
             moved.loc[known, name] = frame.loc[known, name].to_numpy(dtype=np.float64) - own + location
     if "p_up" in frame:
-        moved.loc[known, "p_up"] = np.roll(frame.loc[known, "p_up"].to_numpy(dtype=np.float64), distance)
+        moved.loc[known, "p_up"] = frame.loc[known, "p_up"].to_numpy(dtype=np.float64)[source]
     return moved
+
+
+def _known(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    return np.asarray((frame["location"].notna() & (frame["scale"] > 0.0)).to_numpy())
+
+
+def _sources(index: pd.DatetimeIndex, distance: int, circle: pd.DatetimeIndex | None) -> NDArray[np.int64]:
+    """Which of the forecasts each one is replaced by [N]."""
+    own = np.roll(np.arange(len(index)), distance)
+    if circle is None:
+        return own
+    place = circle.searchsorted(index)
+    number = np.full(len(circle), -1)
+    number[place] = np.arange(len(index))
+    found = number[(place - distance) % len(circle)]
+    return np.where(found < 0, own, found)

@@ -6,12 +6,13 @@ nor command a session.
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
+
+from forwardtrader.reports.pages.charts import PLOTLY, bundle
 
 _POLICY: Final = (
     "sandbox allow-scripts allow-downloads allow-popups; default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'unsafe-inline'; "
@@ -24,7 +25,6 @@ _KINDS: Final = {
     ".csv": "text/csv; charset=utf-8",
     ".parquet": "application/octet-stream",
 }
-PLOTLY: Final = "plotly.min.js"
 
 
 def file_in(root: Path, folder: str, name: str, allowed: frozenset[str] | None = None) -> Response:
@@ -57,7 +57,6 @@ def _is_plain(name: str) -> bool:
 
 
 def plotly() -> Response:
-    """The library that pages draw with, from where it is installed."""
-    path = Path(str(files("plotly") / "package_data" / PLOTLY))
+    """The library that pages draw with."""
     headers = {"cross-origin-resource-policy": "cross-origin", "cache-control": "public, max-age=86400"}
-    return FileResponse(path, media_type="text/javascript", headers=headers)
+    return FileResponse(bundle(), media_type="text/javascript", headers=headers)

@@ -16,11 +16,12 @@ from forwardtrader.core.settings import LearningSettings, StrategySettings
 from forwardtrader.core.types import MarketRules, Spans, Timeframe
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.strategies.backtrader.broker import VenueRulesBroker
-from forwardtrader.strategies.backtrader.equity_recorder import EquityRecorder
-from forwardtrader.strategies.backtrader.fill_recorder import FillRecorder
 from forwardtrader.strategies.backtrader.hosting import hosted
 from forwardtrader.strategies.backtrader.indicator import reads_forecasts
 from forwardtrader.strategies.backtrader.on_margin.trading import MarginReport, MarginTerms
+from forwardtrader.strategies.backtrader.recorders.equity_recorder import EquityRecorder
+from forwardtrader.strategies.backtrader.recorders.fill_recorder import FillRecorder
+from forwardtrader.strategies.backtrader.recorders.stop_recorder import StopRecorder, stops_frame
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.backtrader.trading_monitor import TradingMonitor
 from forwardtrader.strategies.costs import VenueCommission, maker_fee
@@ -59,7 +60,7 @@ class Feed:
 
 @dataclass(frozen=True)
 class Record:
-    """Record of a run; columns as in `FillRecorder.frame` and `EquityRecorder.frame`.
+    """Record of a run; columns as in `FillRecorder.frame`, `EquityRecorder.frame` and `stops_frame`.
 
     `refused` holds, by symbol and reason, how many orders came to nothing: refused, too dear for the account, or expired. `dust` is what
     was held at the end and is too small to be sold, `deposits` the cash that the strategy paid in, less what it took out: equity and cash
@@ -82,6 +83,7 @@ class Record:
     margin: MarginReport | None = None
     entries: EntryRecord | None = None
     learned: LearningReport | None = None
+    stops: pd.DataFrame = field(default_factory=lambda: stops_frame([]))
 
 
 def build_cerebro(
@@ -111,7 +113,7 @@ def build_cerebro(
         strategy: ours, or any other; another one may use `LSTMForecast` without a source on these feeds.
         strategy_params: further parameters of the strategy.
         broker: None for `VenueRulesBroker` with the cash and costs of `settings`; a live broker otherwise, taken as it is.
-        analyzers: further analyzers with their parameters, beside the recorders "fills" and "equity".
+        analyzers: further analyzers with their parameters, beside the recorders "fills", "equity" and "stops".
         trade_from: orders on earlier bars are refused.
         begins: the first bar that the strategy meets, earlier ones only warm indicators up; `trade_from` where None. It is earlier
             where a strategy meets bars again that it was shown before a restart.
@@ -152,6 +154,7 @@ def build_cerebro(
         _guard(cerebro, chosen, guard, start)
     cerebro.addanalyzer(FillRecorder, _name="fills")
     cerebro.addanalyzer(EquityRecorder, _name="equity")
+    cerebro.addanalyzer(StopRecorder, _name="stops")
     for analyzer, params in analyzers:
         cerebro.addanalyzer(analyzer, **params)
     return cerebro
@@ -235,6 +238,7 @@ def record_of(strategy: bt.Strategy) -> Record:
         margin=broker.margin.report if getattr(broker, "margin", None) is not None else None,
         entries=None if recorders.fills.entries.is_empty else recorders.fills.entries,
         learned=strategy.learned if isinstance(strategy, LSTMStrategy) else None,
+        stops=recorders.stops.frame(),
     )
 
 

@@ -13,7 +13,7 @@ import backtrader as bt
 
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
-from forwardtrader.strategies.backtrader.recorder import Recorder
+from forwardtrader.strategies.backtrader.recorders.recorder import Recorder
 from forwardtrader.strategies.backtrader.sizer import EquityShare
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 

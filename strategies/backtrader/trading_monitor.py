@@ -11,7 +11,7 @@ from forwardtrader.models.forecaster import DatedSource
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.guarded_orders import enforce
 from forwardtrader.strategies.backtrader.indicator import reads_forecasts
-from forwardtrader.strategies.backtrader.recorder import Recorder
+from forwardtrader.strategies.backtrader.recorders.recorder import Recorder
 from forwardtrader.strategies.backtrader_objects import BtOrder
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import is_dust

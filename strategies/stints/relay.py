@@ -41,6 +41,7 @@ def joined(legs: Sequence[Leg]) -> Record:
         last_record,
         fills=pd.concat([part for part in fills if len(part)] or fills[:1], ignore_index=True),
         equity=_one_curve(curves),
+        stops=pd.concat([leg.record.stops for leg in legs if len(leg.record.stops)] or [last_record.stops], ignore_index=True),
         refused=_summed([leg.record for leg in legs]),
         deposits=sum(leg.record.deposits for leg in legs),
         ended={symbol: note for leg in reversed(legs) for symbol, note in leg.record.ended.items()},

@@ -19,7 +19,7 @@ from forwardtrader.core.errors import ConfigError, InvalidSetting
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.reports.pages.formats import inside
-from tests.strategies.detail.market import fine_candles, hourly
+from tests.strategies.detail.market import PRICES, fine_candles, hourly
 from tests.strategies.market import source
 
 FINE = fine_candles(600, 6, 1)
@@ -54,6 +54,42 @@ def test_the_days_traded_have_finer_candles_inside_and_what_lacks_is_told(files:
         "BTC/USDT: inside 118 of 120 bars resting orders went by those of 10m from file fine.csv. "
         "2 of 120 bars are met as a whole, without 10m bars inside: 2 lack some."
     )
+
+
+def test_the_marks_inside_are_those_of_a_file(tmp_path: Path) -> None:
+    symbol, marks = "BTC/USDT:USDT", (FINE[PRICES] * 1.001).assign(volume=0.0)
+    for name, frame in {"hours": hourly(FINE), "fine": FINE, "marks": hourly(marks), "finer": marks, "other": marks * 1.01}.items():
+        frame.to_csv(tmp_path / f"{name}.csv")
+    words = [*DAYS, "--detail", "10m"]
+    for flag, name in {"data": "hours", "detail-data": "fine", "mark": "marks"}.items():
+        words += [f"--{flag}", f"{symbol}={tmp_path / name}.csv"]
+    unknown, prints = {}, set()
+    for name in ("", "finer", "other"):
+        request = read_request([*words, *(["--detail-mark", f"{symbol}={tmp_path / name}.csv"] if name else [])], CLOCK)
+        history = load_markets(request, CLOCK)[symbol]
+        assert history.detail is not None and history.detail.marks is not None
+        unknown[name] = history.detail.unknown_marks
+        prints.add(history.fingerprint)
+    assert unknown == {"": 120, "finer": 0, "other": 120} and len(prints) == 2
+    at = pd.Timestamp("2022-01-22 11:20", tz="UTC")
+    known = load_markets(read_request([*words, "--detail-mark", f"{tmp_path / 'finer'}.csv"], CLOCK), CLOCK)[symbol].detail
+    assert known is not None and known.marks is not None
+    assert known.marks.loc[at].tolist() == marks.loc[at, PRICES].tolist()
+
+
+def test_marks_inside_are_of_perpetuals_alone(files: list[str], tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match=r"BTC/USDT is no perpetual and has no mark price; leave fine\.csv out"):
+        load_markets(read_request([*DAYS, *files, "--detail-mark", f"BTC/USDT={tmp_path / 'fine.csv'}"], CLOCK), CLOCK)
+
+
+def test_of_bars_that_are_cut_away_the_finer_ones_are_too(files: list[str]) -> None:
+    history = load_markets(read_request([*DAYS, *files], CLOCK), CLOCK)["BTC/USDT"]
+    cut = detail_of(replace(history, candles=history.candles.iloc[:-30]))
+    whole = detail_of(history)
+    assert cut is not None and whole is not None and history.detail is not None
+    assert len(cut.opened) == len(whole.opened) - 30 and (cut.prices == whole.prices[: len(cut.at)]).all()
+    none = detail_of(replace(history, candles=history.candles.iloc[:10]))
+    assert none is not None and not none.has(whole.opened[0])
 
 
 def test_a_run_with_finer_candles_is_another_trial_and_one_without_is_the_one_it_was(files: list[str]) -> None:
@@ -91,6 +127,11 @@ def test_a_finer_bar_counts_as_traded_where_its_volume_is_not_known(files: list[
         (["--detail", "2h"], "bars of 1h are not made up of bars of 2h"),
         (["--detail", "1 minute"], "timeframe '1 minute' is not known"),
         (["--detail-data", "fine.csv"], "--detail-data fine.csv: say how long its bars are, with --detail 1m"),
+        (["--detail-mark", "fine.csv"], "--detail-mark fine.csv: say how long its bars are, with --detail 1m"),
+        (
+            ["--detail", "1m", "--detail-mark", "ETH/USDT=fine.csv"],
+            "--detail-mark ETH/USDT=fine.csv: write it as SYMBOL=FILE, for one of BTC",
+        ),
         (["--detail", "1m", "--detail-data", "ETH/USDT=fine.csv"], "write it as SYMBOL=FILE, for one of BTC/USDT"),
     ],
 )

@@ -32,19 +32,19 @@ def row(text: str, kind: str) -> str:
 
 
 def test_the_table_says_whether_what_was_asked_is_reached() -> None:
-    good = page([*found("null", 10, 200), *found("planted", 40, 50)], command="c", made="m", machine="m")
+    good = page([*found("null", 10, 200), *found("planted", 40, 50)], command="c", made="m", machine="m", how="h")
     assert (row(good, "null").split("|")[-2], row(good, "planted").split("|")[-2]) == (" yes ", " yes ")
-    bad = page([*found("null", 11, 200), *found("planted", 39, 50)], command="c", made="m", machine="m")
+    bad = page([*found("null", 11, 200), *found("planted", 39, 50)], command="c", made="m", machine="m", how="h")
     assert (row(bad, "null").split("|")[-2], row(bad, "planted").split("|")[-2]) == (" **no** ", " **no** ")
 
 
 def test_the_table_names_the_question_at_which_a_judgement_ended() -> None:
-    assert "- null: 200 forecasts no better than chance" in page(found("null", 0, 200), command="c", made="m", machine="m")
+    assert "- null: 200 forecasts no better than chance" in page(found("null", 0, 200), command="c", made="m", machine="m", how="h")
 
 
 def test_a_judgement_may_end_at_several_parts_of_the_last_question() -> None:
     reasons = ["the forecasts rank returns better than chance", "the timing does not beat random entries", "its 0.9 is not beyond that"]
-    told = page([replace(ONE, reasons=reasons)], command="c", made="m", machine="m")
+    told = page([replace(ONE, reasons=reasons)], command="c", made="m", machine="m", how="h")
     assert "- null: 1 not better than random entries nor the same strategy on shifted forecasts" in told
     assert "| null | shifted forecasts | 1 | 0.0% (0.0% to 79.3%) | 100% |" in told
 
@@ -58,7 +58,7 @@ def test_the_interval_of_a_share_is_wilsons() -> None:
 def test_the_same_command_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, int]] = []
 
-    def results(tasks: Sequence[markets.Task], workers: int) -> Iterator[Result]:
+    def results(tasks: Sequence[markets.Task], workers: int, run: object) -> Iterator[Result]:
         for task in tasks:
             asked.append((task.kind, task.seed))
             yield replace(ONE, kind=task.kind, seed=task.seed, digest=task.digest, oracle_sharpe=1.0)
@@ -83,16 +83,17 @@ def test_results_of_other_code_and_lines_cut_short_do_not_count(tmp_path: Path) 
 
 def test_other_settings_and_other_candles_are_another_table() -> None:
     digests = {
-        markets.digest_of([], None),
-        markets.digest_of(["models.units=8"], None),
-        markets.digest_of([], Path("other.csv")),
+        markets.digest_of([], []),
+        markets.digest_of(["models.units=8"], []),
+        markets.digest_of([], [Path("other.csv")]),
+        markets.digest_of([], [], panels=True),
     }
-    assert len(digests) == 3
+    assert len(digests) == 4
 
 
 @pytest.mark.slow
 def test_a_planted_market_is_judged_by_the_whole_pipeline(tmp_path: Path) -> None:
-    task = markets.Task("planted", 1, ("models.units=4",), None, tmp_path, "d")
+    task = markets.Task("planted", 1, ("models.units=4",), (), tmp_path, "d")
     result = markets.run(task)
     assert result.verdict in set(map(str, Verdict))
     assert result.reasons

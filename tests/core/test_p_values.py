@@ -28,7 +28,7 @@ RISING = np.linspace(0.9, 1.1, DAYS)
 def path(net: np.ndarray) -> ExposurePath:
     held = np.where(np.arange(len(net)) % 7 < 3, 1.0, 0.0)
     index = pd.date_range("2022-01-01", periods=len(net), freq="D", tz="UTC")
-    return ExposurePath(index, held[:, None], net[:, None], held * net, np.zeros(len(net)), np.zeros(len(net)), 0.01)
+    return ExposurePath(index, held[:, None], net[:, None], held * net, *np.zeros((2, len(net))), 0.01, *np.zeros((2, len(net), 1)))
 
 
 @given(SERIES, SERIES, st.integers(1, 8))

@@ -87,8 +87,8 @@ def test_every_package_that_is_imported_is_required_and_the_other_way_round() ->
     parts_of = {"google": "firebase-admin", "markupsafe": "jinja2"}
     others = {"firebase_admin": "firebase-admin", "dotenv": "python-dotenv", "yaml": "pyyaml", "sklearn": "scikit-learn"}
     others |= {"telegram": "python-telegram-bot", "prometheus_client": "prometheus-client"}
-    # Not imported: plotly's script is copied into pages, dask is what distributed runs on.
-    assert {parts_of.get(name, others.get(name, name)) for name in found} == required - {"plotly", "dask"}
+    # Not imported: dask is what distributed runs on.
+    assert {parts_of.get(name, others.get(name, name)) for name in found} == required - {"dask"}
 
 
 def imported(path: Path) -> set[str]:

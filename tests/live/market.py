@@ -16,7 +16,7 @@ from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.order_lookup import QueryTimeouts
 from forwardtrader.sandbox.process import SandboxHandle, start_sandbox
-from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
 
 EAGER = PollRule(base=0.3, least=0.2, most=0.5)
 HASTY = QueryTimeouts(not_found_s=0.6, first_wait_s=0.05, longest_wait_s=0.2, give_up_s=20, check_every_s=1.0, lag_s=0.4)

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forwardtrader.feeds.venues.market_rules import market_rules
 from forwardtrader.reports.benchmarks import BenchmarkAccount, buy_and_hold, follow, volatility_targeted
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.summary import summarise_strategy
+from forwardtrader.strategies.margin.account import MarginAccount, Stake
 from tests.reports import simulated
 
+PERPETUAL = "BTC/USDT:USDT"
 FREE = BenchmarkAccount(cash=1000.0, fee_bps=0, slippage_bps=0)
 COSTLY = BenchmarkAccount(cash=1000.0, fee_bps=10, slippage_bps=2)
 
@@ -40,6 +45,33 @@ def test_two_symbols_share_the_cash_and_a_late_one_waits_in_cash() -> None:
     held = buy_and_hold({"A/USDT": early, "B/USDT": late}, FREE)
     assert held.equity["equity"].tolist() == [1000.0, 1500.0, 1500.0, 1500.0]
     assert held.fills["symbol"].tolist() == ["A/USDT", "B/USDT"]
+
+
+@given(st.lists(st.tuples(st.floats(-0.05, 0.05), st.floats(-0.003, 0.003)), min_size=3, max_size=40))
+def test_a_held_perpetual_pays_its_funding_as_a_margin_account_does(steps: list[tuple[float, float]]) -> None:
+    closes = [100.0 * float(np.prod([1.0 + move for move, _ in steps[: n + 1]])) for n in range(len(steps))]
+    frame = bars([100.0, *closes[:-1]], closes)
+    rates = pd.Series([rate for _, rate in steps], index=frame.index)
+    held = buy_and_hold({PERPETUAL: frame}, replace(COSTLY, charges={PERPETUAL: rates * frame["open"]}))
+    stake = Stake.of(market_rules(PERPETUAL, "binance"))
+    account = MarginAccount(1000.0, 1.0, [stake])
+    for n, (opened, close, rate) in enumerate(zip(frame["open"], frame["close"], rates, strict=True)):
+        stake.mark = opened
+        account.fund(stake, opened, rate)
+        if n == 1:
+            bought = held.fills.iloc[0]
+            account.settle(stake, bought["size"], bought["price"], bought["fee"])
+        stake.mark = close
+        assert held.equity["equity"].iloc[n] == pytest.approx(account.equity(), rel=1e-12)
+    assert held.fills["fee_currency"].tolist() == ["USDT"]
+
+
+def test_a_target_volatility_is_not_bought_with_money_that_funding_took() -> None:
+    frame = bars([100.0] * 2000, [100.0 * (1.001 if n % 2 else 0.999) for n in range(2000)])
+    charges = {PERPETUAL: pd.Series(0.01, index=frame.index)}
+    life = volatility_targeted({PERPETUAL: frame}, replace(COSTLY, charges=charges), target=3.0, periods_per_year=365)
+    assert (life.fills["size"] > 0).all()
+    assert life.equity["equity"].iloc[-1] < 1000.0
 
 
 def test_the_target_holds_less_when_the_market_is_wilder() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -32,10 +34,21 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("run")
-    run = simulated.run(1200)
+    run = with_stops(simulated.run(1200))
     artefacts.save(folder, run)
     artefacts.save_candles(folder, {run.symbols[0]: simulated.candles(1200)}, run.equity.index)
     return render_run_page(folder).as_uri()
+
+
+def with_stops(run: artefacts.RunArtefacts) -> artefacts.RunArtefacts:
+    """The run with a stop that was moved once and rests on, and with the price at which it would have been liquidated."""
+    times, price = run.equity.index, float(run.equity.filter(like="close:").iloc[-1, 0])
+    rows = [
+        ("stop", 0.95 * price, times[-300], times[-100]), ("stop", 0.97 * price, times[-100], pd.NaT),
+        ("liquidation", 0.2 * price, times[-300], pd.NaT),
+    ]  # fmt: skip
+    stops = [(run.symbols[0], "sell", kind, at, since, until) for kind, at, since, until in rows]
+    return replace(run, stops=pd.DataFrame(stops, columns=artefacts.STOP_COLUMNS))
 
 
 def opened(browser: Browser, address: str, width: int, *, touch: bool = False) -> tuple[Page, list[str]]:
@@ -82,6 +95,24 @@ def test_the_wheel_scrolls_the_page_until_the_chart_is_clicked_and_keys_zoom_as_
     page.wait_for_function(
         "document.querySelectorAll('.boxes .box, .boxlayer .box, path.box').length > 0"
     )  # candles, once few bars are left
+    assert troubles == []
+
+
+def test_stops_are_steps_that_a_click_hides_and_the_liquidation_price_is_shown_on_demand(browser: Browser, address: str) -> None:
+    page, troubles = opened(browser, address, 390, touch=True)
+    page.locator('[data-group="price"] [data-days="30"]').click()
+    traces = "name => document.querySelector('[data-chart^=\"price:\"]').data.filter(t => t.name === name).map(t => [t.x.length, t.y])"
+    [[points, prices]] = page.evaluate(traces, "Stop")
+    assert points == 4 and prices[0] == prices[1] < prices[2] == prices[3]  # one step, without a gap
+    lowest = "() => document.querySelector('[data-chart^=\"price:\"]')._fullLayout.yaxis.range[0]"
+    before = page.evaluate(lowest)
+    page.get_by_role("button", name="Stops").click()
+    assert page.evaluate(traces, "Stop") == []
+    assert page.evaluate(lowest) >= before
+    assert page.evaluate(traces, "Liquidation") == []
+    page.get_by_role("button", name="Liquidation price").click()
+    assert len(page.evaluate(traces, "Liquidation")) == 1 and page.evaluate(lowest) < before
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert troubles == []
 
 

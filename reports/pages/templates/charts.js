@@ -94,7 +94,7 @@
       fill: line.fill || "none", fillcolor: color(line.fillcolor), hovertemplate: "%{y:" + FORMATS[chart.unit] + "}",
       hoverinfo: line.silent ? "skip" : undefined,
     }));
-    return result.concat(candles || [], marks(chart, range));
+    return result.concat(candles || [], stops(chart, range), marks(chart, range));
   }
 
   // Candles with their volume where so few bars are in view that one can tell them apart; else nothing, and the closes are a line.
@@ -110,6 +110,38 @@
       type: "bar", name: "Volume", x: x, y: volume, yaxis: "y2", hovertemplate: "%{y:,.4~s}", opacity: 0.35,
       marker: { color: close.map((value, i) => color(value >= open[i] ? "$good" : "$bad")), line: { width: 0 } },
     }];
+  }
+
+  // Prices at which stops rested, as steps: one that was moved goes on where the one before it ended.
+  const MOST_STOPS = 3000;
+  const STOP_COLORS = { stops: "$warn", liquidation: "$bad" };
+  function stops(chart, range) {
+    return Object.entries(chart.stops || {}).filter(([name]) => isPressed(chart, name)).map(([name, packed]) => {
+      const since = unpackOnce(packed.since, Float64Array), until = unpackOnce(packed.until, Float64Array), price = unpackOnce(packed.price, Float32Array);
+      const x = [], y = [];
+      let last = NaN, shown = 0;
+      for (let i = 0; i < since.length && shown <= MOST_STOPS; i++) {
+        if (until[i] < range[0] || since[i] > range[1]) continue;
+        if (since[i] !== last && x.length) { x.push(since[i]); y.push(null); }
+        x.push(Math.max(since[i], range[0]), Math.min(until[i], range[1]));
+        y.push(price[i], price[i]);
+        last = until[i];
+        shown++;
+      }
+      return {
+        type: "scatter", mode: "lines", name: name === "stops" ? "Stop" : "Liquidation", x: shown > MOST_STOPS ? [] : x, y: y, connectgaps: false,
+        line: { color: color(STOP_COLORS[name]), width: 1.4, dash: "dot" }, hovertemplate: "%{y:" + FORMATS.price + "}",
+      };
+    });
+  }
+  const decoded = new Map();
+  function unpackOnce(text, Kind) {
+    if (!decoded.has(text)) decoded.set(text, unpack(text, Kind));
+    return decoded.get(text);
+  }
+  function isPressed(chart, name) {
+    const button = document.querySelector('[data-toggle="' + name + '"][data-of="' + chart.id + '"]');
+    return !!button && button.getAttribute("aria-pressed") === "true";
   }
 
   const MOST_MARKS = 1200;
@@ -228,6 +260,13 @@
       if (!days) return;
       const all = whole();
       show(tools.dataset.group, days === "all" ? all : [Math.max(all[0], all[1] - Number(days) * DAY), all[1]], days);
+    });
+  }
+  for (const button of document.querySelectorAll("[data-toggle]")) {
+    button.addEventListener("click", () => {
+      button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+      const view = views.get(button.dataset.of);
+      if (view) draw(view.box);
     });
   }
   const boxes = Array.from(document.querySelectorAll("[data-chart]"));

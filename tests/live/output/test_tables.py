@@ -34,7 +34,7 @@ def db(tmp_path: Path) -> Iterator[SqliteFile]:
 
 def test_an_empty_file_has_marks_and_tables_without_rows(db: SqliteFile) -> None:
     assert (marks_of(db), newest_row(db), kept_executions(db)) == (Marks(0, 0, 0), None, set())
-    assert [len(table) for table in vars(kept_tables(db, SYMBOLS, marks_of(db))).values()] == [0, 0, 0]
+    assert [len(table) for table in vars(kept_tables(db, SYMBOLS, marks_of(db))).values()] == [0, 0, 0, 0]
 
 
 def test_rows_beyond_a_mark_are_not_read(db: SqliteFile) -> None:

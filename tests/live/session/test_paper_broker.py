@@ -10,7 +10,7 @@ from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.session.paper_broker import Confirmations, PaperBroker
 from forwardtrader.live.session.strategy_guard import KEPT, BarHook
 from forwardtrader.strategies.backtrader.assembly import build_cerebro
-from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
 from tests.strategies.market import PERP, candles, feed, knobs
 
 

@@ -35,7 +35,8 @@ from forwardtrader.live.session.strategy_guard import BarHook
 from forwardtrader.live.sqlite_file import SqliteFile
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, venue_broker
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
-from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.recorders.stop_recorder import stops_frame
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 from forwardtrader.strategies.trading_state.limits import TradingState
@@ -186,6 +187,7 @@ def goes_on_alike(whole: Whole, cut: int, tmp_path: Path) -> None:
     due = joined(kept_tables(everything, SYMBOLS, marks_of(everything)), whole.last, since)
     for name in ("fills", "orders", "equity"):
         pd.testing.assert_frame_equal(getattr(got, name), getattr(due, name), check_exact=True)
+    pd.testing.assert_frame_equal(stops_frame(got.stops), stops_frame(due.stops), check_exact=True)
     assert {now: numbered(text) for now, text in seen.items()} == {now: numbered(whole.frozen[now]) for now in seen}
     db.close()
     everything.close()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forwardtrader.models.forecaster import normal_frame
-from forwardtrader.reports.statistics.shifted_forecasts import FEWEST, NEAREST, ShiftedForecasts, distances, shifted
+from forwardtrader.reports.statistics.shifted_forecasts import FEWEST, NEAREST, ShiftedForecasts, circle_of, distances, shifted
 
 
 def frame(bars: int = 3000, seed: int = 0) -> pd.DataFrame:
@@ -42,6 +42,26 @@ def test_rows_without_a_forecast_stay_without_one() -> None:
 def test_no_shift_changes_no_bit() -> None:
     own = frame()
     pd.testing.assert_frame_equal(shifted(own, 0), own, check_exact=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(late=st.integers(0, 300), gap=st.integers(0, 60), distance=st.integers(1, 599))
+def test_forecasts_of_several_symbols_that_were_made_together_stay_together(late: int, gap: int, distance: int) -> None:
+    """One symbol was listed late and lacks bars in between; wherever both forecasts come from a bar that both had, it is the same bar."""
+    whole = frame(600)
+    part = whole.drop(whole.index[400 : 400 + gap]).iloc[late:]
+    circle = circle_of([whole, part])
+    first, second = (shifted(each, distance, circle)["p_up"] for each in (whole, part))
+    source = pd.Series(whole.index, index=whole.index).shift(distance).fillna(pd.Series(np.roll(whole.index, distance), index=whole.index))
+    together = part.index[np.isin(source[part.index], part.index)]
+    pd.testing.assert_series_equal(first[together], second[together], check_freq=False)
+    assert second.isin(part["p_up"]).all()
+
+
+def test_symbols_with_the_same_bars_are_shifted_as_one_alone() -> None:
+    own = frame()
+    own.iloc[:400, :8] = np.nan
+    pd.testing.assert_frame_equal(shifted(own, 700, circle_of([own, own])), shifted(own, 700), check_exact=True)
 
 
 @settings(max_examples=100, deadline=None)

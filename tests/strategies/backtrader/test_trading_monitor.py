@@ -20,7 +20,7 @@ from forwardtrader.core.types import MarketRules
 from forwardtrader.models.forecaster import RecordedForecasts
 from forwardtrader.strategies.backtrader.assembly import Record, build_cerebro, record_of
 from forwardtrader.strategies.backtrader.indicator import LSTMForecast
-from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
 from forwardtrader.strategies.trading_state.guard import TradingGuard
 from forwardtrader.strategies.trading_state.limits import TradingState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from forwardtrader.strategies.backtrader.equity_recorder import equity_frame
+from forwardtrader.strategies.backtrader.recorders.equity_recorder import equity_frame
 from tests.strategies.backtrader.test_broker import flat, play
 from tests.strategies.market import knobs
 

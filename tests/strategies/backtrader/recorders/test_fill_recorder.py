@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from forwardtrader.strategies.backtrader.fill_recorder import COLUMNS, fills_frame
+from forwardtrader.strategies.backtrader.recorders.fill_recorder import COLUMNS, fills_frame
 from tests.strategies.backtrader.test_broker import flat, play
 from tests.strategies.market import knobs
 

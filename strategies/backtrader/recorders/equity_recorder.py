@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
-from forwardtrader.strategies.backtrader.recorder import Recorder
+from forwardtrader.strategies.backtrader.recorders.recorder import Recorder
 from forwardtrader.strategies.feed_context import traded_feeds
 
 

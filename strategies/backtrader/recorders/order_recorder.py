@@ -7,7 +7,7 @@ from typing import Any, Final
 import pandas as pd
 
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
-from forwardtrader.strategies.backtrader.recorder import Recorder
+from forwardtrader.strategies.backtrader.recorders.recorder import Recorder
 from forwardtrader.strategies.backtrader_objects import BtOrder
 from forwardtrader.strategies.orders.trailing_stops import asked_prices
 

@@ -8,7 +8,7 @@ import backtrader as bt
 import pandas as pd
 
 from forwardtrader.strategies.backtrader.assembly import build_cerebro
-from forwardtrader.strategies.backtrader.order_recorder import OrderRecorder
+from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
 from tests.strategies.market import candles, feed, knobs
 
 

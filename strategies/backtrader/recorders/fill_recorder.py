@@ -9,7 +9,7 @@ import pandas as pd
 
 from forwardtrader.core.types import Side
 from forwardtrader.strategies.backtrader.bars_frame import utc_index
-from forwardtrader.strategies.backtrader.recorder import Recorder
+from forwardtrader.strategies.backtrader.recorders.recorder import Recorder
 from forwardtrader.strategies.backtrader_objects import BtOrder
 from forwardtrader.strategies.orders.entry_record import EntryRecord
 
