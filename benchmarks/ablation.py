@@ -33,7 +33,7 @@ from forwardtrader.core.settings import LearningSettings, ModelSettings, Strateg
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.history.sample_market import sample_candles
 from forwardtrader.models.folds.walk import WalkForward, walk_forward
-from forwardtrader.models.online.online_walk_forward import online_walk_forward
+from forwardtrader.models.online.online_walk_forward import OnlineWalkForward, online_walk_forward
 from forwardtrader.models.online.outcomes import outcomes
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.significance import MeanTest, mean_test, paired_differences
@@ -153,23 +153,25 @@ def coin_candles(folder: Path, coins: Sequence[str], last: pd.Timestamp) -> Cand
     return {f"{coin}/USDT": frame.loc[frame.index < last] for coin, frame in read.items()}
 
 
-def tried(candles: Candles, kinds: Mapping[str, Kind], terms: Terms, path: str) -> dict[str, Found]:
-    """These kinds on one market."""
-    found, walks = {}, {}
+def tried(candles: Candles, kinds: Mapping[str, Kind], terms: Terms, path: str) -> Iterator[tuple[str, Found]]:
+    """These kinds on one market, one after the other."""
+    walks: dict[tuple[int, str, bool], WalkForward] = {}
     for name, kind in kinds.items():
         learning = LearningSettings(**kind.learning)
         models = terms.models.model_copy(update={**kind.models, "save_path": path})
-        key = (models.anew_every, models.forecaster, learning.early, learning.adaptive)
+        key = (models.anew_every, models.forecaster, learning.early)
         if key not in walks:
             walks[key] = _walk(candles, models, learning, terms)
-        found[name] = _found(candles, walks[key], learning, terms)
-    return found
+        walk = walks[key]
+        corrected = OnlineWalkForward(walk.panel, walk.settings, walk.served, learning, HOUR) if learning.adaptive else walk
+        yield name, _found(candles, corrected, learning, terms)
 
 
 def _walk(candles: Candles, models: ModelSettings, learning: LearningSettings, terms: Terms) -> WalkForward:
+    """The models that are in force, without corrections of their forecasts."""
     first, last = terms.first.to_pydatetime(), terms.last.to_pydatetime()
     walk = walk_forward(candles, first, last, settings=models, timeframe=HOUR)
-    return online_walk_forward(walk, first, last, learning=learning, timeframe=HOUR)
+    return online_walk_forward(walk, first, last, learning=learning.model_copy(update={"adaptive": False}), timeframe=HOUR)
 
 
 def _found(candles: Candles, walk: WalkForward, learning: LearningSettings, terms: Terms) -> Found:
@@ -282,11 +284,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = [given.coins, given.first, given.last, given.train_window, given.forecaster, cost, given.data is not None]
     kept = Kept(given.keep, fingerprint.of_value(asked)[:8])
     for name, candles in markets(given):
-        known = kept.read(name)
+        found = kept.read(name)
         with TemporaryDirectory() as empty:
-            new = tried(candles, {kind: each for kind, each in kinds.items() if kind not in known}, terms, str(given.models or empty))
-        kept.write(name, known | new)
-        results.append({kind: (known | new)[kind] for kind in kinds})
+            missing = {kind: each for kind, each in kinds.items() if kind not in found}
+            for kind, each in tried(candles, missing, terms, str(given.models or empty)):
+                found[kind] = each
+                kept.write(name, found)
+        results.append({kind: found[kind] for kind in kinds})
         sys.stdout.write(f"{name}: {', '.join(f'{k} {metrics.sharpe(f.returns, 365):.2f}' for k, f in results[-1].items())}\n")
         sys.stdout.flush()
     what = "seven coins, spot prices" if given.data is not None else f"{given.seeds} seeds of the sample market"

@@ -4,8 +4,9 @@ The sample market is made to follow its last bar: half of the log return before 
 from then on, so that what was learned is worse than nothing. The optimum is a model trained on a whole window that lies behind the
 bars that are scored. Bars are counted from the change to the first week in which forecasts lose no more than a tenth more than it does.
 
-The second table counts alarms where nothing changes: on the sample market, and on one whose bars are shuffled, so that nothing can be
-forecast. Both land in `benchmarks/regime_change.md`; `--keep FILE` keeps what each seed came to, so that a run that was stopped goes on.
+The second table counts alarms where nothing changes, and models that pass a trial of a week as significantly better (nominal: 5 % of those
+that are equal): on the sample market, and on one whose returns have signs of their own, so that nothing can be forecast. Both land in
+`benchmarks/regime_change.md`; `--keep FILE` keeps what each seed came to, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from forwardtrader.models.folds.training import forecast_rows
 from forwardtrader.models.folds.walk import ServedFold, WalkForward, walk_forward
 from forwardtrader.models.online.online_walk_forward import OnlineWalkForward, online_walk_forward
 from forwardtrader.models.online.outcomes import outcomes
-from forwardtrader.models.registry.promotion_log import Author
+from forwardtrader.models.registry.promotion_log import Author, PromotionAction
 
 PAGE: Final = Path(__file__).resolve().parent / "regime_change.md"
 SYMBOL: Final = "BTC/USDT"
@@ -123,20 +124,24 @@ def bars_until(own: pd.Series, best: pd.Series) -> float:
     return float(good[0] if len(good) else len(both))
 
 
-def alarms_on(made: Callable[[int], pd.DataFrame], seed: int, settings: ModelSettings) -> tuple[int, int]:
-    """Alarms of drift on a market that is made of a seed, and the bars they were looked for in."""
+def quiet_on(made: Callable[[int], pd.DataFrame], seed: int, settings: ModelSettings) -> list[int]:
+    """On a market that is made of a seed: bars, alarms of drift in them, trials and promotions."""
     candles = made(seed)
     first, last = (pd.Timestamp(each, tz="UTC").to_pydatetime() for each in NULL_YEARS)
     with TemporaryDirectory() as path:
         models = settings.model_copy(update={"save_path": path})
         walk = walk_forward({SYMBOL: candles}, first, last, settings=models, timeframe=HOUR)
-        online = online_walk_forward(walk, first, last, learning=LearningSettings(early=True), timeframe=HOUR)
-    assert isinstance(online, OnlineWalkForward)
-    called = [d for d in online.decisions if d.by is Author.DRIFT and "twice the time" not in d.reason]
-    return len(called), int((last - first) / HOUR.delta)
+        early, tried = (
+            online_walk_forward(walk, first, last, learning=LearningSettings.model_validate(learning), timeframe=HOUR)
+            for learning in ({"early": True}, {"trial": WEEK, "promotion": "if better"})
+        )
+    assert isinstance(early, OnlineWalkForward) and isinstance(tried, OnlineWalkForward)
+    alarms = [d for d in early.decisions if d.by is Author.DRIFT and "twice the time" not in d.reason]
+    trials = [d.action is PromotionAction.PROMOTED for d in tried.decisions[1:]]
+    return [int((last - first) / HOUR.delta), len(alarms), len(trials), sum(trials)]
 
 
-def page(recovered: Sequence[Mapping[str, float]], quiet: Mapping[str, Sequence[tuple[int, int]]], told: str) -> str:
+def page(recovered: Sequence[Mapping[str, float]], quiet: Mapping[str, Sequence[Sequence[int]]], told: str) -> str:
     """Both tables."""
     lines = [f"# After the market changed\n\n{told}\n"]
     lines += ["| bars until as good again | median | middle half | of the schedule's |", "|---|---|---|---|"]
@@ -145,10 +150,10 @@ def page(recovered: Sequence[Mapping[str, float]], quiet: Mapping[str, Sequence[
         bars = np.asarray([each[name] for each in recovered])
         low, middle, high = np.quantile(bars, [0.25, 0.5, 0.75])
         lines.append(f"| {name} | {middle:,.0f} | {low:,.0f} to {high:,.0f} | {middle / usual:.0%} |")
-    lines += ["\n| where nothing changes | bars | alarms | of 20,000 bars |", "|---|---|---|---|"]
+    lines += ["\n| where nothing changes | bars | alarms | of 20,000 bars | trials | promoted |", "|---|---|---|---|---|---|"]
     for name, counts in quiet.items():
-        called, bars = (sum(each) for each in zip(*counts, strict=True))
-        lines.append(f"| {name} | {bars:,} | {called} | {20_000 * called / bars:.2f} |")
+        bars, called, trials, promoted = np.sum(counts, axis=0).tolist()
+        lines.append(f"| {name} | {bars:,} | {called} | {20_000 * called / bars:.2f} | {trials} | {promoted} ({promoted / trials:.1%}) |")
     return "\n".join(lines) + "\n"
 
 
@@ -190,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "nothing to forecast": lambda seed: shuffled_market(seed, until),
     }
     quiet = {
-        name: [kept.of(f"{name} {seed}", partial(alarms_on, made, seed, settings)) for seed in range(given.quiet_seeds)]
+        name: [kept.of(f"{name}, seed {seed}", partial(quiet_on, made, seed, settings)) for seed in range(given.quiet_seeds)]
         for name, made in markets.items()
     }
     told = (

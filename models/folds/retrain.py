@@ -13,37 +13,44 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from forwardtrader.core.command.cli import end_well
-from forwardtrader.core.errors import ConfigError, TooLittleHistory
+from forwardtrader.core.errors import ConfigError, TooLittleHistory, TrainingDiverged
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel, beside_peers, selected
 from forwardtrader.models.folds import training as fold_training
+from forwardtrader.models.folds.divergence import mean_loss
 from forwardtrader.models.folds.fitting import LEAST_SAMPLES
 from forwardtrader.models.folds.training import Base
 from forwardtrader.models.folds.walk import COMPILED
 from forwardtrader.models.folds.warm_start import PlannedModel, planned_anew, planned_model
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
+from forwardtrader.models.forecasters.calibration import distribution
 from forwardtrader.models.port.fitted import FittedModel
 from forwardtrader.models.port.prototype import prototype
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
-from forwardtrader.models.walk_forward import Fold, fold_at
+from forwardtrader.models.walk_forward import Fold, fold_at, purge
+
+LEAST_HELD_OUT: Final = 48  # bars
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """One boundary's training, worked out but not done. `model_id` is what a backtest over the same candles would call the model."""
+    """One boundary's training, worked out but not done. `model_id` is what a backtest over the same candles would call the model.
+
+    `changed` is when the market was found to have changed; the model learns from the bars since then alone, if that is found to be better.
+    """
 
     panel: Panel
     planned_model: PlannedModel
@@ -130,11 +137,12 @@ def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
     Args:
         damaged: called for a model of the registry that cannot be read; it is trained again, from the same bars to the same bits.
     """
+    work = work if work.changed is None else _by_evidence(work, work.changed)
     settings, registry = work.settings, ModelRegistry.of(work.settings, damaged)
     if settings.cache and registry.sound_network(work.model_id) is not None:
         return registry.card(work.model_id)
     shared = FoldWork(work.panel, settings, str(work.timeframe), Path(settings.save_path) / COMPILED)
-    window = int(settings.train_window / work.timeframe.delta) - fold_training.trimmed(settings)
+    window = _window(work)
 
     def made(wanted: PlannedModel, base: Base | None) -> FittedModel:
         if settings.cache and (network := registry.sound_network(wanted.identity)) is not None:
@@ -147,6 +155,41 @@ def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
     before = work.planned_model.base
     made(work.planned_model, Base(before.identity, made(before, None)) if before else None)
     return registry.card(work.model_id)
+
+
+def _by_evidence(work: Assignment, changed: datetime) -> Assignment:
+    """A model of the bars since a change, or of its whole window: whichever was better on the newest third of those bars, held out.
+
+    An alarm may be a false one, and what a few weeks teach less than what they cost to learn from.
+    """
+    boundary = next(iter(work.fold.values())).boundary
+    whole = assignment_in(work.panel, boundary, work.settings, work.timeframe)
+    held_out = boundary - max((boundary - changed) / 3, LEAST_HELD_OUT * work.timeframe.delta)
+    try:
+        lost = [_lost(assignment_in(work.panel, held_out, work.settings, work.timeframe, since), boundary) for since in (changed, None)]
+    except (TooLittleHistory, TrainingDiverged):
+        return whole
+    return work if lost[0] < lost[1] else whole
+
+
+def _lost(work: Assignment, until: datetime) -> float:
+    """The mean loss of a model, which is not kept, on the bars from its boundary on whose outcomes are known at `until`."""
+    panel, settings = work.panel, work.settings
+    ends = {symbol: int(panel.index[symbol].searchsorted(pd.Timestamp(until))) - purge(settings) for symbol in work.fold}
+    fold = {s: replace(cut, effective_last=max(ends[s], cut.effective_first)) for s, cut in work.fold.items()}
+    count = fold_training.updates(settings, fold, _window(work))
+    result = train_one(FoldWork(panel, settings, str(work.timeframe), Path(settings.save_path) / COMPILED), FoldTask(fold, "", count))
+    forecasts, truth = [], []
+    for symbol, cut in fold.items():
+        rows = np.arange(cut.effective_first, cut.effective_last)
+        found = distribution(result.raw[symbol].mean(axis=1)[:, 0], np.ones(len(rows)), result.card.calibrations[symbol][0])
+        forecasts.append(np.column_stack([found.location, found.quantiles]).astype(np.float32))
+        truth.append(panel.targets[panel.offset[symbol] + rows, 0])
+    return mean_loss(np.concatenate(forecasts), np.concatenate(truth))
+
+
+def _window(work: Assignment) -> int:
+    return int(work.settings.train_window / work.timeframe.delta) - fold_training.trimmed(work.settings)
 
 
 def main(argv: list[str] | None = None) -> int:
