@@ -309,7 +309,7 @@ class Journal:
         row = self._file.one("select value from marks where name = ?", name)
         return json.loads(row[0]) if row else otherwise
 
-    def _intents(self, chosen: str, *values: str) -> list[tuple[Intent, IntentState]]:
+    def _intents(self, chosen: str, *values: str | int) -> list[tuple[Intent, IntentState]]:
         rows = self._file.all(f"select {COLUMNS}, state from intents {chosen}", *values)
         return [(intent_of(row), IntentState(row[-1])) for row in rows]
 
