@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 3.0
 _COMMIT_S: Final = 10.0  # of several hundred documents
 _LISTING_S: Final = 120.0
-_PAGE: Final = 300
+_PAGE: Final = 1000
 _BATCH: Final = 400
 _TRIES: Final = 3
 

@@ -145,7 +145,7 @@ def test_a_session_killed_around_an_order_goes_on_on_another_machine_with_equal_
     assert len(world.stops()) == 1
     world.end_lease()
     session = world.go_on("second")
-    if mirrored:  # half of the position has no stop, which is known to be meant so
+    if mirrored and point.startswith("before"):  # all that it sent: half of the position has no stop, which is known to be meant so
         assert not kinds_of(session) & {"position_unprotected", "stop_stands_still"}
 
 
