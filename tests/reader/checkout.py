@@ -20,7 +20,7 @@ _PACKAGES: Final = (
     "backtest", "benchmarks", "core", "examples", "feeds", "forwardtrader", "live", "models", "reports", "sandbox", "serve", "strategies",
 )  # fmt: skip
 _SHORT: Final = {
-    "models": {"train_window": "120d", "retrain_every": "365d", "seeds": 1, "epochs": 1, "cache": True},
+    "models": {"train_window": "120d", "retrain_every": "180d", "seeds": 1, "epochs": 1, "cache": True},
     "reports": {"bootstrap_samples": 100},
 }
 _CROSSING: Final = """\
@@ -47,6 +47,7 @@ _FILES: Final = {
     "my_models.py": "from sklearn.ensemble import HistGradientBoostingRegressor\n\nimport forwardtrader as ft\n\n"
     "boosted = ft.SklearnForecaster(HistGradientBoostingRegressor(max_iter=20))\n",
     "members.csv": "symbol,from,to\nBTC/USDT,,\n",
+    "ours.yaml": "window: 60d\nevery: 30d\nstrategies.margin: [1.0, 1.5]\n",
     "faults.yaml": "F2: {count: 1}\n",
 }
 
@@ -102,7 +103,7 @@ def _shown_files() -> dict[str, str]:
 
 
 def _write_candles(folder: Path) -> None:
-    hours = pd.date_range("2023-06-01", "2024-12-31", freq="h", tz="UTC")  # what is imported is what later runs trade on
+    hours = pd.date_range("2022-06-01", "2024-12-31", freq="h", tz="UTC")  # what is imported is what later runs trade on
     days = pd.date_range("2012-01-01", "2020-12-31", freq="D", tz="UTC")
     for name in ("BTCUSDT-1h.csv", "btc-1h.csv", "candles.csv", "candles.csv.gz"):
         _candles(hours, 0).to_csv(folder / name, index=False)

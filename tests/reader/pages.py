@@ -15,11 +15,12 @@ _COMMAND: Final = r"(?:python (?:-m )?[\w./]+|forwardtrader [a-z])"
 _LINE: Final = re.compile(rf"^\s*(?:\$ )?({_COMMAND}.*)$", re.M)
 _SPAN: Final = re.compile(rf"`({_COMMAND}[^`|]*)`")
 _MODEL: Final = "$(basename $(dirname $(find var/models -name card.json | head -1)))"
+_RUN: Final = "$(ls reports/output/*/run.json | cut -d/ -f3"
 # What a page has a name for, and the reader has another.
 _WORDS: Final = {
     "NAME": "demo-1", "FOLDER": "reports/output/*-BTC-USDT-*", "MODULE:CLASS": "trend.py:Trend", "FILE:CLASS": "trend.py:Trend",
     "FILE:NAME": "my_model.py:Ridge", "FILE": "BTCUSDT-1h.csv", "TEXT": "tried", "MODEL": _MODEL,
-    "20261122-151402": "$(ls reports/output | grep BTC | head -1)", "20261123-091130": "$(ls reports/output | grep BTC | tail -1)",
+    "20261122-151402": f"{_RUN} | head -1)", "20261123-091130": f"{_RUN} | tail -1)", "parity practice": "parity demo-1",
 }  # fmt: skip
 
 
@@ -42,6 +43,7 @@ _FATES: Final[tuple[tuple[str, Fate, str], ...]] = (
     (r"-m benchmarks\.", Fate.ELSEWHERE, "a measurement of minutes or hours"),
     (r"-m tests\.soak", Fate.ELSEWHERE, "run by `make soak`"),
     (r"-m tests\.simulation", Fate.ELSEWHERE, "run by `make simulate`"),
+    (r"overreaction", Fate.ELSEWHERE, "needs the baseline that the page has its reader add"),
     (r"FoundationForecaster|KronosForecaster", Fate.ELSEWHERE, "needs weights"),
     (r"--cluster tcp", Fate.ELSEWHERE, "needs a cluster; tests/models/parallel has one"),
     (r"--sync-firestore", Fate.ELSEWHERE, "needs Firestore; tests/live/mirror/test_sync.py has a store"),

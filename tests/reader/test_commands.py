@@ -100,7 +100,7 @@ def run(folder: Path, shown: Shown) -> None:
     elif shown.fate is Fate.RUNS:
         process = typed(folder, text)
         lives = "live" in text
-        until(lambda: trades(folder, since) if lives else "logs" in text or said(folder), process, folder)
+        until(lambda: trades(folder, since) if lives else said(folder) or ("logs" in text and time.time() > since + 15), process, folder)
         stopped(process, folder, text)
     else:
         ended(folder, text, 2 if shown.fate is Fate.ASKS else 0)
