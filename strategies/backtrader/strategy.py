@@ -170,7 +170,9 @@ class LSTMStrategy(bt.Strategy):
     def __init__(self) -> None:
         settings, datas = self.p.settings, traded_feeds(self.datas)
         forecasts = [LSTMForecast(data) for data in datas]  # type: ignore[call-arg]  # Backtrader takes the feed off
-        self._feeds = [FeedPositionManager(self, d, f, settings, len(datas)) for d, f in zip(datas, forecasts, strict=True)]
+        feeds = [FeedPositionManager(self, d, f, settings, len(datas)) for d, f in zip(datas, forecasts, strict=True)]
+        # By name, so that it does not depend on the order of the feeds who is asked first, and so gets the cash.
+        self._feeds = sorted(feeds, key=lambda feed: feed.manager.market.symbol)
         self._by_data = {id(feed.data): feed for feed in self._feeds}
         self._correlations = Correlations([feed.manager.market.symbol for feed in self._feeds])
         self._learning = self._learn_by(self.p.learning, settings)
