@@ -114,7 +114,7 @@ def run_backtest(
                 tearsheet.wait()
             finally:
                 write_page()  # as late as this, so that it links what has been drawn
-            render_run_index(Path(request.settings.reports.output))
+            render_run_index(Path(request.settings.reports.output), Path(request.settings.live.sessions_path))
         run = _timed(run, folder, progress.seconds)
     if request.open_page:
         webbrowser.open((folder / "index.html").resolve().as_uri())

@@ -7,7 +7,7 @@ of the sample market, or with `--data` the hourly candles of DIR (`binance_spot_
 Differences are paired with the row that ships, bar by bar for losses (Diebold and Mariano 1995, all markets together, positive is better)
 and day by day for the Sharpe ratio, of returns in units of each row's own volatility. A kind of learning may be on by default where it
 lowers the loss (p below 0.05) or raises the Sharpe ratio beyond its interval, and makes neither worse. The table lands in
-`benchmarks/ablation.md`.
+`benchmarks/ablation.md`; `--keep DIR` keeps what each market came to, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -26,12 +27,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forwardtrader.core.atomic import write_text
+from forwardtrader.core import fingerprint
+from forwardtrader.core.atomic import write_bytes, write_text
 from forwardtrader.core.settings import LearningSettings, ModelSettings, StrategySettings
 from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.history.sample_market import sample_candles
 from forwardtrader.models.folds.walk import WalkForward, walk_forward
-from forwardtrader.models.online.online_walk_forward import online_walk_forward
+from forwardtrader.models.online.online_walk_forward import OnlineWalkForward, online_walk_forward
 from forwardtrader.models.online.outcomes import outcomes
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.significance import MeanTest, mean_test, paired_differences
@@ -81,6 +83,49 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What markets came to, one file for each, in `folder`; None keeps nothing. Files of other `terms` are left alone."""
+
+    folder: Path | None
+    terms: str
+
+    def read(self, market: str) -> dict[str, Found]:
+        """What kinds of learning came to on a market so far."""
+        path = self._path(market)
+        if path is None or not path.is_file():
+            return {}
+        with np.load(path) as file:
+            return {name: _from_arrays([file[f"{name}/{n}"] for n in range(_ARRAYS)]) for name in file["kinds"].tolist()}
+
+    def write(self, market: str, found: Mapping[str, Found]) -> None:
+        path = self._path(market)
+        if path is None:
+            return
+        arrays = {f"{name}/{n}": array for name, each in found.items() for n, array in enumerate(_to_arrays(each))}
+        content = BytesIO()
+        np.savez_compressed(content, allow_pickle=False, kinds=np.array(list(found)), **arrays)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content.getvalue())
+
+    def _path(self, market: str) -> Path | None:
+        return None if self.folder is None else self.folder / f"{market.replace(' ', '-')}-{self.terms}.npz"
+
+
+_ARRAYS: Final = 5
+
+
+def _to_arrays(found: Found) -> list[NDArray[Any]]:
+    series = [(pd.DatetimeIndex(each.index).as_unit("ns").asi8, each.to_numpy(np.float64)) for each in (found.losses, found.returns)]
+    return [*series[0], *series[1], np.array([found.coverage, found.worst, found.turnover])]
+
+
+def _from_arrays(arrays: Sequence[NDArray[Any]]) -> Found:
+    losses, returns = (pd.Series(arrays[n + 1], pd.DatetimeIndex(arrays[n], tz="UTC")) for n in (0, 2))
+    coverage, worst, turnover = arrays[4].tolist()
+    return Found(losses, coverage, worst, returns, turnover)
+
+
+@dataclass(frozen=True)
 class Terms:
     """How forecasts are made and traded."""
 
@@ -94,32 +139,39 @@ def markets(given: argparse.Namespace) -> Iterator[tuple[str, Candles]]:
     """Every market with its name: the coins of a folder, or seeds of the sample market."""
     last = pd.Timestamp(given.last, tz="UTC")
     if given.data is not None:
-        files = {coin: given.data / f"binance_spot_{coin}USDT_1h.csv.gz" for coin in given.coins}
-        read = {coin: pd.read_csv(path, parse_dates=["timestamp"]).set_index("timestamp") for coin, path in files.items()}
-        yield f"{len(read)} coins", {f"{coin}/USDT": frame.loc[frame.index < last] for coin, frame in read.items()}
+        yield f"{len(given.coins)} coins", coin_candles(given.data, given.coins, last)
         return
     for seed in range(given.seeds):
         symbols = [f"{coin}/USDT" for coin in given.coins]
         yield f"seed {seed}", {s: sample_candles(s, HOUR, seed=seed, until=last.to_pydatetime()) for s in symbols}
 
 
-def tried(candles: Candles, kinds: Mapping[str, Kind], terms: Terms, path: str) -> dict[str, Found]:
-    """These kinds on one market."""
-    found, walks = {}, {}
+def coin_candles(folder: Path, coins: Sequence[str], last: pd.Timestamp) -> Candles:
+    """The candles of a folder up to a moment, by symbol."""
+    files = {coin: folder / f"binance_spot_{coin}USDT_1h.csv.gz" for coin in coins}
+    read = {coin: pd.read_csv(path, parse_dates=["timestamp"]).set_index("timestamp") for coin, path in files.items()}
+    return {f"{coin}/USDT": frame.loc[frame.index < last] for coin, frame in read.items()}
+
+
+def tried(candles: Candles, kinds: Mapping[str, Kind], terms: Terms, path: str) -> Iterator[tuple[str, Found]]:
+    """These kinds on one market, one after the other."""
+    walks: dict[tuple[int, str, bool], WalkForward] = {}
     for name, kind in kinds.items():
         learning = LearningSettings(**kind.learning)
         models = terms.models.model_copy(update={**kind.models, "save_path": path})
-        key = (models.anew_every, models.forecaster, learning.early, learning.adaptive)
+        key = (models.anew_every, models.forecaster, learning.early)
         if key not in walks:
             walks[key] = _walk(candles, models, learning, terms)
-        found[name] = _found(candles, walks[key], learning, terms)
-    return found
+        walk = walks[key]
+        corrected = OnlineWalkForward(walk.panel, walk.settings, walk.served, learning, HOUR) if learning.adaptive else walk
+        yield name, _found(candles, corrected, learning, terms)
 
 
 def _walk(candles: Candles, models: ModelSettings, learning: LearningSettings, terms: Terms) -> WalkForward:
+    """The models that are in force, without corrections of their forecasts."""
     first, last = terms.first.to_pydatetime(), terms.last.to_pydatetime()
     walk = walk_forward(candles, first, last, settings=models, timeframe=HOUR)
-    return online_walk_forward(walk, first, last, learning=learning, timeframe=HOUR)
+    return online_walk_forward(walk, first, last, learning=learning.model_copy(update={"adaptive": False}), timeframe=HOUR)
 
 
 def _found(candles: Candles, walk: WalkForward, learning: LearningSettings, terms: Terms) -> Found:
@@ -217,6 +269,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--forecaster", default="huber_linear")
     parser.add_argument("--cost", type=float, default=None, help="basis points a side (default: 7, on the sample market 2)")
     parser.add_argument("--without", nargs="*", default=[], choices=[kind for kind in KINDS if kind != SHIPPED], help="kinds to leave out")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what each market came to here, and go on from what is kept")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="keep models here, and use those that are there")
     parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args(argv)
     given.coins = given.coins or (COINS if given.data is not None else COINS[:2])
@@ -227,9 +281,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     terms = Terms(models, strategies, pd.Timestamp(given.first, tz="UTC"), pd.Timestamp(given.last, tz="UTC"))
     results, kinds = [], {name: kind for name, kind in KINDS.items() if name not in given.without}
+    asked = [given.coins, given.first, given.last, given.train_window, given.forecaster, cost, given.data is not None]
+    kept = Kept(given.keep, fingerprint.of_value(asked)[:8])
     for name, candles in markets(given):
-        with TemporaryDirectory() as path:
-            results.append(tried(candles, kinds, terms, path))
+        found = kept.read(name)
+        with TemporaryDirectory() as empty:
+            missing = {kind: each for kind, each in kinds.items() if kind not in found}
+            for kind, each in tried(candles, missing, terms, str(given.models or empty)):
+                found[kind] = each
+                kept.write(name, found)
+        results.append({kind: found[kind] for kind in kinds})
         sys.stdout.write(f"{name}: {', '.join(f'{k} {metrics.sharpe(f.returns, 365):.2f}' for k, f in results[-1].items())}\n")
         sys.stdout.flush()
     what = "seven coins, spot prices" if given.data is not None else f"{given.seeds} seeds of the sample market"

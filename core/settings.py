@@ -151,7 +151,7 @@ class LearningSettings(Room):
 
     freeze: bool = Field(default=False, description="one switch: nothing below is learned, whatever it is set to")
     early: bool = Field(default=False, description="retrain at once when outcomes are significantly worse than the model's reference")
-    false_alarms_every: Span = Field(default=timedelta(days=365), description="time between two such calls where nothing has changed")
+    false_alarms_every: Span = Field(default=timedelta(days=1000), description="time between two such calls where nothing has changed")
     block: int = Field(default=24, ge=2, description="bars whose mean loss is one observation of the drift test")
     slack: float = Field(default=0.5, gt=0, description="worsening that is let pass, in standard deviations of such a mean")
     reference: Span = Field(default=timedelta(days=120), description="newest part of the training window that outcomes are held against")
@@ -160,6 +160,11 @@ class LearningSettings(Room):
         default="unless worse", description="unless worse or if better: what the trial must show for a new model to take over"
     )
     level: float = Field(default=0.05, gt=0, lt=0.5, description="error rate of that comparison")
+    guard: int = Field(
+        default=0,
+        ge=0,
+        description="bars after which a model in force is rolled back if the one before it would have lost less; 0: never",
+    )
     adaptive: bool = Field(default=False, description="correct quantiles and location from outcomes at every bar")
     quantile_rate: float = Field(default=0.01, gt=0, lt=1, description="how fast quantiles follow what they miss")
     location_memory: Span = Field(default=timedelta(days=180), description="half-life of the outcomes that correct the location")
@@ -188,7 +193,7 @@ class LearningSettings(Room):
         """What the switch turns off, in whatever order it was set."""
         if not isinstance(given, dict) or given.get("freeze") not in (True, "true", "True", "yes", "on", 1):
             return given
-        return given | {"early": False, "trial": 0, "adaptive": False, "costs": False, "edge": False, "volatility": False}
+        return given | {"early": False, "trial": 0, "guard": 0, "adaptive": False, "costs": False, "edge": False, "volatility": False}
 
     @property
     def trades_by_outcomes(self) -> bool:
@@ -198,7 +203,7 @@ class LearningSettings(Room):
     @property
     def decides_models(self) -> bool:
         """Whether another model than the calendar's may come into force."""
-        return self.early or self.trial > 0
+        return self.early or self.trial > 0 or self.guard > 0
 
 
 class StrategySettings(Room):

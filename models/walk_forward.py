@@ -24,6 +24,7 @@ from forwardtrader.core.types import Timeframe
 
 ANCHOR: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LEAST_TRAINING_SHARE: Final = 0.9
+LEAST_AFTER_CHANGE: Final = 336  # bars that a model learns from at least, however lately the market changed
 _SATURDAY: Final = 5
 _WEEK_S: Final = 7 * 86_400
 
@@ -127,11 +128,18 @@ def purge(settings: ModelSettings) -> int:
 
 
 def fold_at(
-    index: pd.DatetimeIndex, boundary: datetime, end: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int
-) -> Fold:
-    """The fold of one boundary, in force until `end` or the end of the candles; what each is for stands at `folds`."""
+    index: pd.DatetimeIndex, boundary: datetime, end: datetime, settings: ModelSettings, timeframe: Timeframe, warm_up: int,
+    changed: datetime | None = None,
+) -> Fold:  # fmt: skip
+    """The fold of one boundary, in force until `end` or the end of the candles; what each is for stands at `folds`.
+
+    Args:
+        changed: when the market was found to have changed: nothing older is learned from, as long as `LEAST_AFTER_CHANGE` bars are left.
+    """
     closed = int(index.searchsorted(pd.Timestamp(boundary)))
     start = 0 if settings.expanding else int(index.searchsorted(pd.Timestamp(boundary - settings.train_window)))
+    if changed is not None:
+        start = max(start, min(int(index.searchsorted(pd.Timestamp(changed))), closed - LEAST_AFTER_CHANGE))
     lag = settings.deployment_lag * timeframe.delta  # in time, since a session does not know which bars will be missing
     return Fold(
         boundary=boundary,

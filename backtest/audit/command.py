@@ -95,5 +95,5 @@ def _written(request: BacktestRequest, clock: Clock, proofs: Sequence[Proof], ki
     }
     write_text(path, json.dumps(tree, indent=1) + "\n")
     render_audit_page(path.parent)
-    render_run_index(path.parent.parent)
+    render_run_index(path.parent.parent, Path(request.settings.live.sessions_path))
     return path

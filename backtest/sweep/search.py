@@ -98,7 +98,7 @@ def run_sweep(request: BacktestRequest, clock: Clock, console: Console) -> Finis
     sweep_manifest.write(folder, manifest)
     SweepStore(folder).note(finished="yes")
     render_sweep_page(folder)
-    render_run_index(folder.parent)
+    render_run_index(folder.parent, Path(request.settings.live.sessions_path))
     if request.open_page:
         webbrowser.open((folder / "index.html").resolve().as_uri())
     return FinishedSweep(folder, manifest, run)

@@ -29,6 +29,7 @@ _ABILITIES: Final[dict[str, tuple[str, ...]]] = {
     "trades": ("fetchOHLCV",),
 }
 _ROWS: Final = 200  # the least that every venue gives at once
+_FUNDING: Final = timedelta(days=30)  # asked for at once
 _SHALLOW: Final = timedelta(days=29)  # what venues keep of open interest and ratios, at least
 _MS: Final = 1_000_000
 Points = dict[int, float]  # milliseconds UTC -> value
@@ -47,7 +48,7 @@ class VenueSource:
     def page(self, since: datetime, now: datetime) -> Page:
         """As `Source.page`. Where the venue keeps a month only, older days are left out."""
         if self.kind == "funding":
-            return self._funding(since)
+            return self._funding(since, now)
         try:
             return self._window(since, now)
         except VenueRefused:
@@ -55,12 +56,13 @@ class VenueSource:
                 raise
             return self._window(now - _SHALLOW, now)
 
-    def _funding(self, since: datetime) -> Page:
-        rates = self.venue.funding_page(self.symbol, since)
-        if not len(rates):
+    def _funding(self, since: datetime, now: datetime) -> Page:
+        until = min(since + _FUNDING, now)
+        if since >= until:
             return Page(Fetched.of([]))
-        last = rates.index[-1].to_pydatetime()
-        return Page(_fetched({int(at.timestamp() * 1000): float(rate) for at, rate in rates.items()}), last + timedelta(milliseconds=1))  # type: ignore[attr-defined]
+        rates = self.venue.funding_page(self.symbol, since, until)
+        found = {int(at.timestamp() * 1000): float(rate) for at, rate in rates.items()}  # type: ignore[attr-defined]
+        return Page(_fetched(found), until if until < now else None)
 
     def _window(self, since: datetime, now: datetime) -> Page:
         """Whatever lies in one window of time; a step that is not over yet may still change and is left out."""

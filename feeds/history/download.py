@@ -171,7 +171,9 @@ def _download_facts(settings: FeedSettings, key: CandleKey, wanted: TimeRange, s
 
     stored = store.read(key)
     first = stored.info.covered_from if stored else wanted.start
-    venue = CcxtVenue(settings.exchange, timeout_s=settings.request_timeout_s, base_url=settings.exchange_url)
+    is_first_choice = key.venue == stored_under(settings.exchange, settings.exchange_url)
+    name, url = (settings.exchange, settings.exchange_url) if is_first_choice else (key.venue, "")
+    venue = CcxtVenue(name, timeout_s=settings.request_timeout_s, base_url=url)
     request = HistoryRequest(settings=settings, symbol=key.symbol, timeframe=key.timeframe, clock=clock)
     complete(venue, request, key.venue, TimeRange(max(wanted.start, first), wanted.end))
     rates = FundingStore(settings.store_path).read(key.venue, key.symbol)

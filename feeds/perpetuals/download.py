@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 import pandas as pd
 
 from forwardtrader.feeds.perpetuals.funding_store import FundingStore
 
+_PAGE: Final = timedelta(days=30)
 Retry = Callable[[Callable[[], "pd.Series[float]"]], "pd.Series[float]"]
 
 
 class FundingVenue(Protocol):
     """A venue as a source of past funding."""
 
-    def funding_page(self, symbol: str, since: datetime) -> pd.Series[float]:
-        """Rates settled from `since` on, oldest first; empty past the end. Raises as `Venue.page`."""
+    def funding_page(self, symbol: str, since: datetime, until: datetime) -> pd.Series[float]:
+        """All rates settled in [since, until), oldest first. Raises as `Venue.page`."""
         ...
 
 
@@ -39,10 +40,9 @@ def download_funding(
     if len(stored) and stored.index[0] <= pd.Timestamp(start) + timedelta(hours=8):
         start = max(start, stored.index[-1].to_pydatetime() + timedelta(minutes=1))
     while start < end:
-        page = retry(partial(venue.funding_page, key[1], start))
-        page = page.loc[(page.index >= pd.Timestamp(start)) & (page.index < pd.Timestamp(end))]
-        if not len(page):
-            break
-        added += store.append(*key, page)
-        start = page.index[-1].to_pydatetime() + timedelta(minutes=1)
+        until = min(start + _PAGE, end)  # a page may be empty, before the listing or in an outage
+        page = retry(partial(venue.funding_page, key[1], start, until))
+        if len(page):
+            added += store.append(*key, page)
+        start = until
     return added

@@ -46,7 +46,7 @@ _PAGE_BARS: Final = {
     "binance": 1000, "binanceus": 1000, "binanceusdm": 1000, "bybit": 1000, "coinbase": 300, "kraken": 720, "okx": 100,
     "kucoin": 1500,
 }  # fmt: skip
-_PAGE_RATES: Final = 200
+_PAGE_RATES: Final = 100
 # Translation of ccxt errors for read-only requests; orders have a table of their own.
 TRANSLATED: Final[dict[str, type[TradingError]]] = {
     **dict.fromkeys(("BadSymbol", "ContractUnavailable"), UnknownSymbol),
@@ -129,13 +129,22 @@ class CcxtVenue:
         """The same venue, whose pages are candles of the mark price without volume."""
         return self._of_marks()
 
-    def funding_page(self, symbol: str, since: datetime) -> pd.Series[float]:
-        """Funding rates settled from `since` on, oldest first, by time of settlement; empty past the end. Raises as `page`."""
+    def funding_page(self, symbol: str, since: datetime, until: datetime) -> pd.Series[float]:
+        """All funding rates settled in [since, until), oldest first, by time of settlement. Raises as `page`."""
         self._market(symbol)
-        since_ms = int(since.timestamp() * 1000)
-        rows = self._request(lambda: self._client.fetch_funding_rate_history(symbol, since_ms, _PAGE_RATES))
-        times = pd.to_datetime([row["timestamp"] for row in rows], unit="ms", utc=True)
-        return pd.Series([float(row["fundingRate"]) for row in rows], index=times.round("min"), name="rate")
+        rates = self._rates(symbol, int(since.timestamp() * 1000), int(until.timestamp() * 1000) - 1)
+        times = pd.to_datetime(list(rates), unit="ms", utc=True)
+        return pd.Series(list(rates.values()), index=times.round("min"), name="rate", dtype=np.float64)
+
+    def _rates(self, symbol: str, first: int, last: int) -> dict[int, float]:
+        """Rates by settlement time, from `first` to `last`. One answer has the oldest of them or the newest, as venues differ."""
+        if first > last:
+            return {}
+        rows = self._request(lambda: self._client.fetch_funding_rate_history(symbol, first, _PAGE_RATES, {"until": last}))
+        found = {int(row["timestamp"]): float(row["fundingRate"]) for row in rows if first <= row["timestamp"] <= last}
+        if len(found) < _PAGE_RATES:
+            return found
+        return self._rates(symbol, first, min(found) - 1) | found | self._rates(symbol, max(found) + 1, last)
 
     def serves(self, *abilities: str) -> bool:
         """Whether ccxt says of the venue that it can do all this, such as `fetchOpenInterestHistory`."""

@@ -38,7 +38,7 @@ class FactVenue(Protocol):
 
     def of_marks(self) -> MarkVenue: ...
 
-    def funding_page(self, symbol: str, since: datetime) -> pd.Series[float]: ...
+    def funding_page(self, symbol: str, since: datetime, until: datetime) -> pd.Series[float]: ...
 
 
 class FactTable:
@@ -191,7 +191,7 @@ class SessionFacts:
             return [(round(at * 1000), rate) for at, rate in zip(times.tolist(), rates, strict=True)]
 
     def _published(self, first: int, last: int) -> list[tuple[int, float]]:
-        found = self._venue.funding_page(self._symbol, _moment(first))
+        found = self._venue.funding_page(self._symbol, _moment(first), _moment(last))
         times_ms = (pd.DatetimeIndex(found.index).as_unit("ns").asi8 // 1_000_000).tolist()
         return [(at, rate) for at, rate in zip(times_ms, found.tolist(), strict=True) if first <= at < last]
 

@@ -29,6 +29,7 @@ from forwardtrader.live.output.tables import (
     kept_tables,
     marks_of,
     newest_row,
+    newest_stops,
     replace_fill,
     write_rows,
 )
@@ -225,6 +226,10 @@ class SessionStore:
             "sum(case when symbol like fee_currency || '/%' then fee else 0 end) from fills group by symbol"
         )
         return {str(symbol): round(size - fee, 10) for symbol, size, fee in rows if abs(size - fee) > 1e-9}
+
+    def resting_stops(self) -> dict[str, list[tuple[str, str, float]]]:
+        """Side, kind and price of the stops that rest of each symbol at the newest recorded bar."""
+        return newest_stops(self._db)
 
     def bars(self, symbol: str) -> pd.DataFrame:
         """A candle frame of all recorded bars of one symbol."""

@@ -5,6 +5,7 @@ A restart need not collect them again, and a session that runs for months has no
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -154,6 +155,12 @@ def kept_tables(db: SqliteFile, symbols: Sequence[str], upto: Marks) -> SessionT
     return SessionTables(
         fills_frame(db.all(fills, upto.fills)), equity_frame([*equity, *closes], symbols), orders_frame(db.all(orders, upto.orders)), stops
     )
+
+
+def newest_stops(db: SqliteFile) -> dict[str, list[tuple[str, str, float]]]:
+    """Side, kind and price of what rests of each symbol at the newest recorded bar."""
+    rows = db.all("select symbol, levels, max(number) from stops group by symbol order by symbol")
+    return {str(symbol): [(str(side), str(kind), float(price)) for side, kind, price in json.loads(levels)] for symbol, levels, _ in rows}
 
 
 def kept_fills(db: SqliteFile, after: int, upto: int, most: int) -> list[Row]:

@@ -23,6 +23,7 @@ from forwardtrader.live.parity.resting_entries import resting_entries
 from forwardtrader.live.parity.shortfall import measured
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.reports.pages.parity_page import SHARES, Parity, Shortfall, write_parity
+from forwardtrader.reports.pages.run_index import render_run_index
 
 CENT: Final = 0.005
 VENUE_ROUNDING: Final = 1e-7  # venues keep eight decimals
@@ -89,6 +90,8 @@ def run_parity(given: argparse.Namespace, clock: Clock) -> int:
     if not folder.is_dir():
         raise ConfigError(f"there is no session {given.name!r} in {folder.parent}; start one with run_live.py --session {given.name}")
     parity = compare(folder, clock)
+    if (output := Path(load_settings().reports.output)).is_dir():
+        render_run_index(output, folder.parent)
     console = Console(highlight=False)
     counts = ", ".join(f"{count} {name}" for name, count in parity.compared.items())
     if parity.equal and parity.shortfall is not None:

@@ -52,7 +52,7 @@ class ModelStock:
         self._candles = candles
         self._notify = notify
         self._networks: dict[str, FittedModel] = {}
-        self._boundaries: dict[str, datetime] = {}
+        self._trainings_of: dict[str, tuple[datetime, datetime | None]] = {}
 
     def of_calendar(self, boundary: datetime) -> ModelCard:
         """The scheduled model of a boundary, trained if the registry lacks it.
@@ -71,7 +71,10 @@ class ModelStock:
         """The card of a model. Raises ModelError where there is none that can be read, or its features are not at hand."""
         card = self.registry.card(model_id)
         warm_up(card.features)
-        self._boundaries[model_id] = datetime.fromisoformat(card.boundary)
+        self._trainings_of[model_id] = (
+            datetime.fromisoformat(card.boundary),
+            card.market_changed,
+        )
         return card
 
     def network(self, model_id: str) -> FittedModel:
@@ -82,18 +85,18 @@ class ModelStock:
         """
         if model_id not in self._networks:
             network = self._sound(model_id)
-            if network is None and model_id in self._boundaries:
-                self.trainings.begin(self._boundaries[model_id], awaited=True).finish()
+            if network is None and model_id in self._trainings_of:
+                self.trainings.begin(*self._trainings_of[model_id], awaited=True).finish()
             kept = dict(list(self._networks.items())[1 - _NETWORKS :])
             self._networks = {**kept, model_id: network or self.registry.network(model_id)}
         return self._networks[model_id]
 
-    def repair(self, model_id: str, boundary: datetime | None) -> None:
+    def repair(self, model_id: str, boundary: datetime | None, changed: datetime | None = None) -> None:
         """Retrain a model of an earlier process where its files are damaged; a failure is an alert and ends nothing."""
         if boundary is None and self.check(model_id, "the calendar's takes its place"):
             boundary = datetime.fromisoformat(self.registry.card(model_id).boundary)
         if boundary is not None:
-            self._boundaries[model_id] = boundary
+            self._trainings_of[model_id] = (boundary, changed)
             try:
                 self.network(model_id)
             except ModelError as failure:

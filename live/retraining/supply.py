@@ -93,6 +93,7 @@ class ModelSupply:
         coming = at + self.timeframe.delta
         self.collect(coming)
         self._called(coming)
+        self._guard(coming)
         self._hear(coming)
 
     def collect(self, coming: datetime, *, wait: bool = False) -> None:
@@ -148,7 +149,7 @@ class ModelSupply:
             if entry.model_id == self.record.entries[-1].model_id or (
                 self.rules.learning.adaptive and entry.action is not PromotionAction.KEPT
             ):
-                self.stock.repair(entry.model_id, entry.boundary)
+                self.stock.repair(entry.model_id, entry.boundary, entry.changed)
             else:
                 self.stock.check(entry.model_id, "it is past")
 
@@ -159,10 +160,16 @@ class ModelSupply:
             return False
         newest = self.record.entries[-1]
         card = self.stock.card(newest.model_id)
-        self.lifecycle = ModelLifecycle(self.rules, card, newest.since or self._since(newest), self.record.scheduled)
+        watched = newest.since or self._since(newest)
+        self.lifecycle = ModelLifecycle(self.rules, card, watched, self.record.scheduled, before=self._before(newest))
         self._open_sources(terms)
         self._in_force(card, max(term.since for term in terms))
         return True
+
+    def _before(self, entry: PromotionRecord) -> ModelCard | None:
+        """The model that comes back if the one of this promotion fails its guard period; none for what a person ordered."""
+        is_guarded = self.rules.learning.guard > 0 and entry.action is PromotionAction.PROMOTED and entry.by is not Author.PERSON
+        return self.stock.card(entry.other) if is_guarded and entry.other and self.stock.registry.holds(entry.other) else None
 
     def _since(self, entry: PromotionRecord) -> datetime:
         """Since when a model speaks: the one a session begins with spoke before."""
@@ -191,10 +198,14 @@ class ModelSupply:
                 self._notify("drift", boundary=call.boundary.isoformat(), reason=call.reason)
         self._train_next()
 
+    def _guard(self, coming: datetime) -> None:
+        if (rolled_back := self.lifecycle.guard(coming, self._losses_of)) is not None:
+            self._apply(rolled_back)
+
     def _train_next(self) -> None:
         waiting = [call for call in self.lifecycle.pending if call.boundary not in self._trained]
         if self.training is None and waiting:
-            self.training = self.stock.trainings.begin(waiting[0].boundary)
+            self.training = self.stock.trainings.begin(waiting[0].boundary, waiting[0].changed)
 
     def _take_in(self, training: Training, coming: datetime) -> None:
         try:

@@ -51,8 +51,12 @@ class Training(Protocol):
 class Trainings(Protocol):
     """Starts trainings: `ChildTrainings` in child processes, `TrainingsHere` in this process."""
 
-    def begin(self, boundary: datetime, *, awaited: bool = False) -> Training:
-        """Start a training; `awaited` where the session waits for it, so that it keeps its priority."""
+    def begin(self, boundary: datetime, changed: datetime | None = None, *, awaited: bool = False) -> Training:
+        """Start a training, on what came after the market `changed`.
+
+        Args:
+            awaited: the session waits for it, so that it keeps its priority.
+        """
         ...
 
 
@@ -75,8 +79,8 @@ class ChildTrainings:
         self._candles = candles
         self._damaged = damaged
 
-    def begin(self, boundary: datetime, *, awaited: bool = False) -> Training:
-        command = child_command("models.folds.retrain", "--request", str(self._request(boundary)))
+    def begin(self, boundary: datetime, changed: datetime | None = None, *, awaited: bool = False) -> Training:
+        command = child_command("models.folds.retrain", "--request", str(self._request(boundary, changed)))
         # Files, not pipes: nobody reads before the child has ended, and one whose pipe is full waits for ever.
         output, errors = _file(), _file()
         process = subprocess.Popen(command, stdout=output, stderr=errors, text=True, env=child_environment(), start_new_session=True)
@@ -85,7 +89,7 @@ class ChildTrainings:
         log.event(_LOG, "training_began", boundary=boundary.isoformat(), pid=process.pid)
         return _Child(boundary, process, output, errors, self._damaged)
 
-    def _request(self, boundary: datetime) -> Path:
+    def _request(self, boundary: datetime, changed: datetime | None) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         files: dict[str, str] = {}
         for symbol, frame in self._candles().items():
@@ -95,7 +99,7 @@ class ChildTrainings:
         settings = self._settings.model_copy(update={"save_path": str(Path(self._settings.save_path).resolve())})
         request: dict[str, Any] = {
             "candles": files, "boundary": boundary.isoformat(), "timeframe": str(self._timeframe),
-            "settings": settings.model_dump(mode="json"),
+            "settings": settings.model_dump(mode="json"), "changed": changed.isoformat() if changed else "",
         }  # fmt: skip
         path = (self._folder / "request.json").resolve()  # the child has another working folder
         atomic.write_text(path, json.dumps(request))
@@ -169,8 +173,8 @@ class TrainingsHere:
         self._candles = candles
         self._damaged = damaged
 
-    def begin(self, boundary: datetime, *, awaited: bool = False) -> Training:
-        work = assignment(self._candles(), boundary, self._settings, self._timeframe)
+    def begin(self, boundary: datetime, changed: datetime | None = None, *, awaited: bool = False) -> Training:
+        work = assignment(self._candles(), boundary, self._settings, self._timeframe, changed)
         return _Done(boundary, train(work, self._damaged).model_id)
 
 

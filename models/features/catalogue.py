@@ -21,6 +21,7 @@ from forwardtrader.models.features.bars import VOLATILITY_BARS, Bars, floored
 from forwardtrader.models.features.cross_section import MARKET
 from forwardtrader.models.features.factor_features import LONGEST, PREFIX, factor_of, feature_names
 from forwardtrader.models.features.feature import Feature
+from forwardtrader.models.features.incremental_graph import GraphSeries
 from forwardtrader.models.features.rolling import Series, lag, window_max, window_mean, window_min, window_rms, window_sum
 
 FEATURES: Final[dict[str, Feature]] = {}
@@ -229,7 +230,14 @@ for _name, _period, _harmonic in _WAVES:
 
 
 def _stochastic(bars: Bars, n: int, *, flat: float) -> Series:
-    """That of the `ta` package, built from extremes, which leave no rounding behind in a running window; `flat` where there is no range."""
+    """That of the `ta` package, built from extremes, which leave no rounding behind in a running window; `flat` where there is no range.
+
+    A recorded series takes the same steps without pandas, so the bits are the same.
+    """
+    coming: object = bars.close
+    if isinstance(coming, GraphSeries):
+        lowest, highest = window_min(bars.low, n), window_max(bars.high, n)
+        return np.where(highest > lowest, 100 * (bars.close - lowest) / (highest - lowest), flat + 0.0 * highest)
     from ta import momentum
 
     out = np.array(momentum.stoch(*(pd.Series(x) for x in (bars.high, bars.low, bars.close)), window=n, smooth_window=1), dtype=np.float64)

@@ -1,6 +1,7 @@
 """Retraining: train the model of one boundary in a process beside a live session.
 
-The request is one JSON object: `candles` (symbol to Parquet file), `boundary` (ISO 8601), `timeframe`, `settings` (of the models room). The
+The request is one JSON object: `candles` (symbol to Parquet file), `boundary` (ISO 8601), `timeframe`, `settings` (of the models room), and
+where the market changed lately `changed` (ISO 8601). The
 answer is one JSON line: `model_id`, `seconds`, `trained` (false where the registry held the model), `damaged` (models that could not be
 read and were trained again, with the reason; each is a line on stderr too).
 """
@@ -12,42 +13,50 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from forwardtrader.core.command.cli import end_well
-from forwardtrader.core.errors import ConfigError, TooLittleHistory
+from forwardtrader.core.errors import ConfigError, TooLittleHistory, TrainingDiverged
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel, beside_peers, in_order, selected
 from forwardtrader.models.folds import training as fold_training
+from forwardtrader.models.folds.divergence import mean_loss
 from forwardtrader.models.folds.fitting import LEAST_SAMPLES
 from forwardtrader.models.folds.training import Base
 from forwardtrader.models.folds.walk import COMPILED
-from forwardtrader.models.folds.warm_start import PlannedModel, planned_model
+from forwardtrader.models.folds.warm_start import PlannedModel, planned_anew, planned_model
 from forwardtrader.models.folds.work import FoldTask, FoldWork, train_one
+from forwardtrader.models.forecasters.calibration import distribution
 from forwardtrader.models.port.fitted import FittedModel
 from forwardtrader.models.port.prototype import prototype
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damage
-from forwardtrader.models.walk_forward import Fold, fold_at
+from forwardtrader.models.walk_forward import Fold, fold_at, purge
+
+LEAST_HELD_OUT: Final = 48  # bars
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """One boundary's training, worked out but not done. `model_id` is what a backtest over the same candles would call the model."""
+    """One boundary's training, worked out but not done. `model_id` is what a backtest over the same candles would call the model.
+
+    `changed` is when the market was found to have changed; the model learns from the bars since then alone, if that is found to be better.
+    """
 
     panel: Panel
     planned_model: PlannedModel
     settings: ModelSettings
     timeframe: Timeframe
+    changed: datetime | None = None
 
     @property
     def model_id(self) -> str:
@@ -58,8 +67,13 @@ class Assignment:
         return self.planned_model.fold
 
 
-def assignment(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> Assignment:
+def assignment(
+    candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: ModelSettings, timeframe: Timeframe, changed: datetime | None = None
+) -> Assignment:
     """Cut the training rows of `boundary` from candles that reach at least up to it.
+
+    Args:
+        changed: as of `models.walk_forward.fold_at`.
 
     Raises:
         TooLittleHistory: no symbol has a row to learn from.
@@ -67,7 +81,7 @@ def assignment(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings
     """
     panel = Panel.of(candles, settings.horizons, selected(candles, settings, timeframe), timeframe)
     panel.require_numbers()
-    return assignment_in(panel, boundary, settings, timeframe)
+    return assignment_in(panel, boundary, settings, timeframe, changed)
 
 
 def identity(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> str:
@@ -84,24 +98,31 @@ def _bare_panel(candles: Mapping[str, pd.DataFrame], names: tuple[str, ...]) -> 
     return Panel(index=index, bars=beside_peers(bars, names), offset={}, names=names, features=nothing, targets=nothing)
 
 
-def assignment_in(panel: Panel, boundary: datetime, settings: ModelSettings, timeframe: Timeframe) -> Assignment:
+def assignment_in(
+    panel: Panel, boundary: datetime, settings: ModelSettings, timeframe: Timeframe, changed: datetime | None = None
+) -> Assignment:
     """The same from a panel, which may reach past the boundary: only what closed before it is used.
+
+    A forecaster that the bars since a change are too few for learns from its whole window.
 
     Raises:
         TooLittleHistory: no symbol has the bars of one training sequence.
     """
     reach = warm_up(panel.names)
-    cut = {s: fold_at(panel.index[s], boundary, boundary, settings, timeframe, reach) for s in panel.symbols}
+    cut = {s: fold_at(panel.index[s], boundary, boundary, settings, timeframe, reach, changed) for s in panel.symbols}
     fold = {symbol: each for symbol, each in cut.items() if each.train_bars > 0}
     if not fold:
         raise TooLittleHistory(f"there are no candles to learn from before {boundary:%Y-%m-%d}; get more history, or set --train-window")
     longest, needed = max(each.train_bars for each in fold.values()), _least_bars(settings)
+    if longest < needed and changed is not None:
+        return assignment_in(panel, boundary, settings, timeframe)
     if longest < needed:
         raise TooLittleHistory(
             f"the window before {boundary:%Y-%m-%d} holds {longest} bars, fewer than the {needed} that a model learns from; "
             "set a longer models.train_window, or take shorter bars"
         )
-    return Assignment(panel, planned_model(panel, fold, settings, timeframe), settings, timeframe)
+    planned = planned_model(panel, fold, settings, timeframe) if changed is None else planned_anew(panel, fold, settings)
+    return Assignment(panel, planned, settings, timeframe, changed)
 
 
 def _least_bars(settings: ModelSettings) -> int:
@@ -116,23 +137,59 @@ def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
     Args:
         damaged: called for a model of the registry that cannot be read; it is trained again, from the same bars to the same bits.
     """
+    work = work if work.changed is None else _by_evidence(work, work.changed)
     settings, registry = work.settings, ModelRegistry.of(work.settings, damaged)
     if settings.cache and registry.sound_network(work.model_id) is not None:
         return registry.card(work.model_id)
     shared = FoldWork(work.panel, settings, str(work.timeframe), Path(settings.save_path) / COMPILED)
-    window = int(settings.train_window / work.timeframe.delta) - fold_training.trimmed(settings)
+    window = _window(work)
 
     def made(wanted: PlannedModel, base: Base | None) -> FittedModel:
         if settings.cache and (network := registry.sound_network(wanted.identity)) is not None:
             return network
         count = fold_training.updates(settings, wanted.fold, window)
         result = train_one(shared, FoldTask(wanted.fold, wanted.identity, count, base))
-        registry.save(result.card, result.model)
+        registry.save(result.card.model_copy(update={"changed": work.changed.isoformat()} if work.changed else {}), result.model)
         return result.model
 
     before = work.planned_model.base
     made(work.planned_model, Base(before.identity, made(before, None)) if before else None)
     return registry.card(work.model_id)
+
+
+def _by_evidence(work: Assignment, changed: datetime) -> Assignment:
+    """A model of the bars since a change, or of its whole window: whichever was better on the newest third of those bars, held out.
+
+    An alarm may be a false one, and what a few weeks teach less than what they cost to learn from.
+    """
+    boundary = next(iter(work.fold.values())).boundary
+    whole = assignment_in(work.panel, boundary, work.settings, work.timeframe)
+    held_out = boundary - max((boundary - changed) / 3, LEAST_HELD_OUT * work.timeframe.delta)
+    try:
+        lost = [_lost(assignment_in(work.panel, held_out, work.settings, work.timeframe, since), boundary) for since in (changed, None)]
+    except (TooLittleHistory, TrainingDiverged):
+        return whole
+    return work if lost[0] < lost[1] else whole
+
+
+def _lost(work: Assignment, until: datetime) -> float:
+    """The mean loss of a model, which is not kept, on the bars from its boundary on whose outcomes are known at `until`."""
+    panel, settings = work.panel, work.settings
+    ends = {symbol: int(panel.index[symbol].searchsorted(pd.Timestamp(until))) - purge(settings) for symbol in work.fold}
+    fold = {s: replace(cut, effective_last=max(ends[s], cut.effective_first)) for s, cut in work.fold.items()}
+    count = fold_training.updates(settings, fold, _window(work))
+    result = train_one(FoldWork(panel, settings, str(work.timeframe), Path(settings.save_path) / COMPILED), FoldTask(fold, "", count))
+    forecasts, truth = [], []
+    for symbol, cut in fold.items():
+        rows = np.arange(cut.effective_first, cut.effective_last)
+        found = distribution(result.raw[symbol].mean(axis=1)[:, 0], np.ones(len(rows)), result.card.calibrations[symbol][0])
+        forecasts.append(np.column_stack([found.location, found.quantiles]).astype(np.float32))
+        truth.append(panel.targets[panel.offset[symbol] + rows, 0])
+    return mean_loss(np.concatenate(forecasts), np.concatenate(truth))
+
+
+def _window(work: Assignment) -> int:
+    return int(work.settings.train_window / work.timeframe.delta) - fold_training.trimmed(work.settings)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -147,7 +204,8 @@ def _answer(path: Path) -> int:
     request = _read(path)
     candles = {symbol: pd.read_parquet(file) for symbol, file in request["candles"].items()}
     settings = ModelSettings.model_validate(request["settings"])
-    work = assignment(candles, datetime.fromisoformat(request["boundary"]), settings, Timeframe.parse(request["timeframe"]))
+    changed = datetime.fromisoformat(request["changed"]) if request.get("changed") else None
+    work = assignment(candles, datetime.fromisoformat(request["boundary"]), settings, Timeframe.parse(request["timeframe"]), changed)
     found: dict[str, str] = {}
 
     def damaged(model_id: str, reason: str) -> None:

@@ -39,6 +39,11 @@ def planned_model(panel: Panel, fold: Mapping[str, Fold], settings: ModelSetting
     return PlannedModel(fold, model_id(panel, fold, settings, reach, base.identity if base else ""), base)
 
 
+def planned_anew(panel: Panel, fold: Mapping[str, Fold], settings: ModelSettings) -> PlannedModel:
+    """The same without a warm start: what an anchor learned is of the market before a change."""
+    return PlannedModel(fold, model_id(panel, fold, settings, warm_up(panel.names)))
+
+
 def _can_go_on(settings: ModelSettings) -> bool:
     own = prototype(settings)
     return own is None or (isinstance(own, WarmStarting) and own.goes_on)

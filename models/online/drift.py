@@ -9,7 +9,7 @@ dependence between blocks into the spread.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,7 +55,7 @@ class Watch:
 
 def step(watch: Watch, loss: float, reference: Reference, rule: DriftRule) -> Watch:
     """Take in the mean loss of one more block."""
-    z = min(max((math.log(max(loss, 1e-12)) - reference.mean) / reference.spread, -_FAR), _FAR)
+    z = _standardised(loss, reference)
     slack = rule.slack + 1.0 / math.sqrt(reference.blocks)
     return Watch(max(0.0, watch.excess + z - slack), watch.blocks + 1)
 
@@ -72,6 +72,16 @@ def first_drift(losses: Iterable[float], reference: Reference, rule: DriftRule) 
         if is_drift(watch, rule):
             return number
     return None
+
+
+def change_point(losses: Sequence[float], reference: Reference) -> int:
+    """How many of these blocks, the last of which raised an alarm, came before the change: the likeliest number."""
+    z = np.array([_standardised(loss, reference) for loss in losses])[::-1]
+    return len(z) - 1 - int(np.argmax(np.cumsum(z) / np.sqrt(np.arange(1, len(z) + 1))))
+
+
+def _standardised(loss: float, reference: Reference) -> float:
+    return min(max((math.log(max(loss, 1e-12)) - reference.mean) / reference.spread, -_FAR), _FAR)
 
 
 def reference(blocks: Floats) -> Reference | None:

@@ -16,8 +16,8 @@ import pandas as pd
 
 from forwardtrader.core.settings import LearningSettings, ModelSettings
 from forwardtrader.core.types import Timeframe
-from forwardtrader.models.online.champion import contest
-from forwardtrader.models.online.drift import DriftRule, Reference, block_means, first_drift, reference
+from forwardtrader.models.online.champion import Contest, Promotion, contest
+from forwardtrader.models.online.drift import DriftRule, Reference, block_means, change_point, first_drift, reference
 from forwardtrader.models.online.model_losses import ModelLosses
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.promotion_log import Author, PromotionAction
@@ -29,11 +29,12 @@ LossesOf = Callable[[ModelCard, datetime], ModelLosses]
 
 @dataclass(frozen=True)
 class TrainingCall:
-    """A boundary whose model is to be trained."""
+    """A boundary whose model is to be trained; on what came after `changed`, where the market is known to have changed."""
 
     boundary: datetime
     by: Author
     reason: str
+    changed: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class ModelLifecycle:
         watched: from the bar that opens then, outcomes count against it.
         scheduled: the newest boundary of the calendar that was called.
         pending: called and not yet decided, oldest first.
+        before: gave way to the one in force, and comes back if that fails its guard period; None where nothing is guarded.
     """
 
     rules: LifecycleRules
@@ -102,6 +104,7 @@ class ModelLifecycle:
     watched: datetime
     scheduled: datetime
     pending: list[TrainingCall] = field(default_factory=list)
+    before: ModelCard | None = None
     _references: dict[str, Reference | None] = field(default_factory=dict)
     _scanned: bool = False
 
@@ -113,13 +116,13 @@ class ModelLifecycle:
     def calls(self, coming: datetime, losses_of: LossesOf) -> list[TrainingCall]:
         """Boundaries that are called now that all bars before the one opening at `coming` have closed; they become pending."""
         called = []
-        if self.rules.learning.early and not self.pending and self._is_time(coming):
-            early = self._drift(coming, losses_of)
+        if self.rules.learning.early and not self.pending:
+            early = self._follow_up(coming) or (self._drift(coming, losses_of) if self._is_time(coming) else None)
             if early is not None and early.boundary < self.next_boundary:
                 called.append(early)
         if self.next_boundary <= coming:
             self.scheduled = self.rules.scheduled(coming)
-            called.append(TrainingCall(self.scheduled, Author.CALENDAR, "scheduled"))
+            called.append(TrainingCall(self.scheduled, Author.CALENDAR, "scheduled", self._changed(self.scheduled)))
         self.pending += called
         return called
 
@@ -135,11 +138,32 @@ class ModelLifecycle:
         promoted, reason = self._contest(call, card, due, losses_of) if self.rules.learning.trial else (True, call.reason)
         if card.model_id == self.card.model_id:
             promoted, reason = False, f"{call.reason}: the same model"
-        before, self.watched = self.card, since
+        before, self.watched, self.before = self.card, since, None
         if promoted:
-            self.card = card
+            self.card, self.before = card, before
             return Decision(PromotionAction.PROMOTED, call.by, card, before.model_id, reason, since, call.boundary)
         return Decision(PromotionAction.KEPT, call.by, before, card.model_id, reason, since, call.boundary)
+
+    def guard(self, coming: datetime, losses_of: LossesOf) -> Decision | None:
+        """Roll back the model in force where it is broken, or by the end of its guard period significantly worse than the one before it."""
+        learning, timeframe = self.rules.learning, self.rules.timeframe
+        if learning.guard == 0 or self.before is None:
+            return None
+        bars = min((coming - self.watched) // timeframe.delta - self.rules.horizon, learning.guard)
+        if bars < 1 or (bars < learning.guard and bars % learning.block):
+            return None
+        result = self._compared(
+            self.before, self.card, self.watched, self.watched + bars * timeframe.delta, coming, losses_of, "unless worse"
+        )
+        is_broken, is_over = not result.promoted and result.p is None, bars == learning.guard
+        if not is_broken and not is_over:
+            return None
+        failed, back = self.card, self.before
+        self.before = None
+        if result.promoted:
+            return None
+        self.card, self.watched = back, coming
+        return Decision(PromotionAction.ROLLED_BACK, Author.GUARD, back, failed.model_id, f"guard period: {result.reason}", coming)
 
     def give_up(self, call: TrainingCall, coming: datetime) -> None:
         """Drop a call whose model could not be trained; the model in force stays."""
@@ -148,7 +172,7 @@ class ModelLifecycle:
 
     def apply_command(self, action: PromotionAction, card: ModelCard, reason: str, coming: datetime) -> Decision:
         """An operator's promotion or rollback: `card` is in force from the next bar."""
-        before, self.card, self.watched = self.card, card, coming
+        before, self.card, self.watched, self.before = self.card, card, coming, None
         return Decision(action, Author.PERSON, card, before.model_id, reason, coming)
 
     def _is_time(self, coming: datetime) -> bool:
@@ -156,6 +180,22 @@ class ModelLifecycle:
         first, self._scanned = not self._scanned, True
         bars = (coming - self.watched) // self.rules.timeframe.delta - self.rules.horizon
         return bars >= self.rules.learning.block and (first or bars % self.rules.learning.block == 0)
+
+    def _changed(self, boundary: datetime) -> datetime | None:
+        """When the market changed, as far as the model in force was trained after that and windows still reach farther back."""
+        changed = self.card.market_changed if self.rules.learning.early else None
+        return changed if changed is not None and changed > boundary - self.rules.models.train_window else None
+
+    def _follow_up(self, coming: datetime) -> TrainingCall | None:
+        """A model of a changed market is replaced each time there is twice as much to learn from, until the calendar does so."""
+        boundary = datetime.fromisoformat(self.card.boundary)
+        changed = self._changed(boundary)
+        if changed is None:
+            return None
+        again = self.rules.aligned(boundary + (boundary - changed))
+        if again > coming or again <= self.watched:
+            return None
+        return TrainingCall(again, Author.DRIFT, f"drift: twice the time since the change of {changed:%Y-%m-%d %H:%M}", changed)
 
     def _drift(self, coming: datetime, losses_of: LossesOf) -> TrainingCall | None:
         usual = self._reference(losses_of)
@@ -167,15 +207,16 @@ class ModelLifecycle:
         found = first_drift([loss for _, loss in means], usual, self.rules.drift)
         if found is None:
             return None
-        boundary = self.watched + (means[found][0] + 1) * block + over
-        recent = float(np.mean([loss for _, loss in means[: found + 1]]))
-        reason = f"drift: loss {recent:.4f} over {found + 1} blocks of {self.rules.learning.block} bars, usually {np.exp(usual.mean):.4f}"
-        return TrainingCall(boundary, Author.DRIFT, reason)
+        worse = means[change_point([loss for _, loss in means[: found + 1]], usual) : found + 1]
+        boundary, changed = self.watched + (worse[-1][0] + 1) * block + over, self.watched + worse[0][0] * block
+        recent = float(np.mean([loss for _, loss in worse]))
+        reason = f"drift: loss {recent:.4f} over {len(worse)} blocks of {self.rules.learning.block} bars, usually {np.exp(usual.mean):.4f}"
+        return TrainingCall(boundary, Author.DRIFT, reason, changed)
 
     def _reference(self, losses_of: LossesOf) -> Reference | None:
         if self.card.model_id not in self._references:
             end = datetime.fromisoformat(self.card.boundary)
-            first = end - self.rules.learning.reference
+            first = max(end - self.rules.learning.reference, self._changed(end) or ANCHOR)
             losses = losses_of(self.card, first).losses(self.card, first, end, end)
             means = _blocks(losses, first, self.rules.block, (end - first) // self.rules.block)
             self._references[self.card.model_id] = reference(np.asarray([loss for _, loss in means], dtype=np.float64))
@@ -183,11 +224,16 @@ class ModelLifecycle:
 
     def _contest(self, call: TrainingCall, card: ModelCard, due: datetime, losses_of: LossesOf) -> tuple[bool, str]:
         first = self.rules.aligned(call.boundary)
-        old, new = (losses_of(each, first).losses(each, first, due, due) for each in (self.card, card))
-        losses = (np.asarray(each.reindex(old.index), dtype=np.float64) for each in (old, new))
-        learning = self.rules.learning
-        result = contest(*losses, horizon=self.rules.horizon, promotion=learning.promotion, level=learning.level)
+        result = self._compared(self.card, card, first, due, due, losses_of, self.rules.learning.promotion)
         return result.promoted, f"{call.reason}; {result.reason}"
+
+    def _compared(
+        self, old: ModelCard, new: ModelCard, first: datetime, last: datetime, coming: datetime, losses_of: LossesOf, promotion: Promotion
+    ) -> Contest:
+        """The contest of two models on the bars of [first, last) whose outcomes are known when the bar of `coming` opens."""
+        before, after = (losses_of(each, first).losses(each, first, last, coming) for each in (old, new))
+        losses = (np.asarray(each.reindex(before.index), dtype=np.float64) for each in (before, after))
+        return contest(*losses, horizon=self.rules.horizon, promotion=promotion, level=self.rules.learning.level)
 
 
 def _blocks(losses: pd.Series[float], start: datetime, block: timedelta, complete: int) -> list[tuple[int, float]]:

@@ -109,7 +109,9 @@ class _OnlineRun:
         self.registry = ModelRegistry.of(walk.settings, damaged)
         self.networks: dict[str, FittedModel] = {}
         self.model_losses = ModelLosses(walk.panel, rules.horizon, self.network, _AHEAD)
-        self.cards = {served.fold[next(iter(served.fold))].boundary: served.card for served in walk.served}
+        self.cards: dict[tuple[datetime, datetime | None], ModelCard] = {
+            (served.fold[next(iter(served.fold))].boundary, None): served.card for served in walk.served
+        }
         self.decisions: list[Decision] = []
 
     def through(self, first: datetime, last: datetime, commands: Mapping[datetime, PromotionCommand]) -> OnlineWalkForward:
@@ -122,6 +124,8 @@ class _OnlineRun:
             for call, card in [pair for pair in ready if lifecycle.is_ready(pair[0], coming)]:
                 self._decided(lifecycle.decide(call, card, coming, self._losses_of))
             ready = [pair for pair in ready if pair[0] in lifecycle.pending]
+            if (rolled_back := lifecycle.guard(coming, self._losses_of)) is not None:
+                self._decided(rolled_back)
             self._apply_command(lifecycle, commands, coming)
         served = tuple(self._served(d, until) for d, until in self._terms(last))
         in_service = tuple(s for s in served if s is not None)
@@ -136,10 +140,10 @@ class _OnlineRun:
 
     def _begin(self, first: datetime) -> ModelLifecycle:
         """The calendar's model that is in force when the run begins."""
-        boundaries = sorted(self.cards)
+        boundaries = sorted(boundary for boundary, _ in self.cards)
         started = [b for b in boundaries if self._in_force_from(b) <= first] or boundaries[:1]
         start = started[-1]
-        card, since = self.cards[start], self._in_force_from(start)
+        card, since = self.cards[start, None], self._in_force_from(start)
         self._decided(Decision(PromotionAction.PROMOTED, Author.CALENDAR, card, "", "scheduled", since, start))
         return ModelLifecycle(self.rules, card, max(since, first), start)
 
@@ -164,19 +168,20 @@ class _OnlineRun:
 
     def _again(self, model_id: str) -> FittedModel:
         """A network of the calendar that is gone, or that cannot be read: forecasts kept beside it have served so far."""
-        for card in self.cards.values():
+        for (boundary, changed), card in self.cards.items():
             if card.model_id == model_id:
-                train(self._assignment(datetime.fromisoformat(card.boundary)), self.damaged)
+                train(self._assignment(boundary, changed), self.damaged)
         return self.registry.network(model_id)
 
-    def _assignment(self, boundary: datetime) -> Assignment:
-        return assignment_in(self.walk.panel, boundary, self.walk.settings, self.rules.timeframe)
+    def _assignment(self, boundary: datetime, changed: datetime | None) -> Assignment:
+        return assignment_in(self.walk.panel, boundary, self.walk.settings, self.rules.timeframe, changed)
 
     def _card(self, call: TrainingCall) -> ModelCard:
         """The model of a boundary; an early one is trained now, unless the registry has it."""
-        if call.boundary not in self.cards:
-            self.cards[call.boundary] = train(self._assignment(call.boundary), self.damaged)
-        return self.cards[call.boundary]
+        wanted = (call.boundary, call.changed)
+        if wanted not in self.cards:
+            self.cards[wanted] = train(self._assignment(*wanted), self.damaged)
+        return self.cards[wanted]
 
     def _decided(self, decision: Decision) -> None:
         self.decisions.append(decision)
@@ -204,8 +209,9 @@ class _OnlineRun:
 
     def _cut(self, card: ModelCard, symbol: str) -> Fold:
         boundary, panel = datetime.fromisoformat(card.boundary), self.walk.panel
-        reach = warm_up(panel.names)
-        return fold_at(panel.index[symbol], boundary, boundary, self.walk.settings, self.rules.timeframe, reach)
+        return fold_at(
+            panel.index[symbol], boundary, boundary, self.walk.settings, self.rules.timeframe, warm_up(panel.names), card.market_changed
+        )  # fmt: skip
 
     def _raw(self, card: ModelCard, symbol: str, cut: Fold) -> NDArray[np.float32]:
         """What the scheduled fold has of these rows is taken from there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +54,7 @@ SOURCES: Final = (
 class ModelCard(BaseModel):
     """The JSON file beside each `model.keras`. Times are UTC bar-open times, ISO 8601.
 
+    `changed` is when the market was found to have changed: nothing much older was learned from; empty for a model of its whole window.
     `goes_on_from` names the model whose weights it took over before it was trained on its own window; empty where it learned from nothing.
     `forecaster_id` is the fingerprint of a forecaster other than the LSTM (`models.port.prototype`).
     """
@@ -79,6 +81,11 @@ class ModelCard(BaseModel):
     goes_on_from: str = ""
     forecaster: str = "lstm"
     forecaster_id: str = ""
+    changed: str = ""
+
+    @property
+    def market_changed(self) -> datetime | None:
+        return datetime.fromisoformat(self.changed) if self.changed else None
 
 
 @functools.cache

@@ -32,6 +32,7 @@ class PromotionAction(StrEnum):
 class Author(StrEnum):
     CALENDAR = "calendar"
     DRIFT = "drift"
+    GUARD = "guard"
     PERSON = "person"
 
 
@@ -45,6 +46,7 @@ class PromotionRecord(BaseModel):
         other: the model that gave way (promoted, rolled back), or the challenger that was refused (kept).
         since: open time of the first bar it holds for; None for a command that no session has applied yet.
         boundary: of the model that was decided upon.
+        changed: when the market was found to have changed, for a model that learned from nothing older.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=(), serialize_by_alias=True)
@@ -59,6 +61,7 @@ class PromotionRecord(BaseModel):
     session: str = ""
     since: AwareDatetime | None = None
     boundary: AwareDatetime | None = None
+    changed: AwareDatetime | None = None
 
 
 _MANY: Final = TypeAdapter(list[PromotionRecord])

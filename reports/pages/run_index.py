@@ -1,9 +1,11 @@
-"""The index of runs, `reports/output/index.html`: newest first, each with verdict and key numbers."""
+"""The index of runs, `reports/output/index.html`: newest first with verdict and key numbers; sweeps, audits and parity."""
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +13,9 @@ from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.reports import manifest as manifests
 from forwardtrader.reports import sweep_manifest
 from forwardtrader.reports.manifest import RunManifest
-from forwardtrader.reports.pages import audit_page
+from forwardtrader.reports.pages import audit_page, parity_page
 from forwardtrader.reports.pages.audit_page import AuditSection
+from forwardtrader.reports.pages.parity_page import Parity
 from forwardtrader.reports.pages.render import write_page
 from forwardtrader.reports.pages.run_page import FILE_NAME as PAGE
 from forwardtrader.reports.pages.run_page import TONES
@@ -20,6 +23,7 @@ from forwardtrader.reports.sections.forecasts import ForecastScores
 from forwardtrader.reports.sweep_manifest import SweepManifest
 
 FILE_NAME: Final = "index.html"
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,24 @@ class Entry:
         return timing.get("total") or (sum(seconds or 0.0 for seconds in timing.values()) if timing else None)
 
 
-def render_run_index(output: Path) -> Path:
-    """Write `output/index.html` from the `run.json` of every folder in `output`; a damaged one is listed as such."""
+@dataclass(frozen=True)
+class ParityEntry:
+    """The parity of one session, and where its page is, seen from the index."""
+
+    parity: Parity
+    page: str
+
+
+def render_run_index(output: Path, sessions: Path | None) -> Path:
+    """Write `output/index.html` from the `run.json` of every folder in `output`; a damaged one is listed as such.
+
+    Args:
+        sessions: the folder of the sessions, whose parity pages are listed; None for none.
+    """
     found = sweeps(output)
     drawn = {sweep.sweep_id for sweep in found if (output / sweep.sweep_id / PAGE).is_file()}
     context = {"entries": entries(output), "sweeps": found, "drawn": drawn, "audits": audits(output)}
+    context["parities"] = [] if sessions is None else parities(output, sessions)
     return write_page(output / FILE_NAME, "run_index.html.j2", context)
 
 
@@ -65,6 +82,16 @@ def audits(output: Path) -> list[tuple[str, AuditSection, bool]]:
         with suppress(RunUnreadable):
             found.append((path.parent.name, audit_page.read_audit(path.parent), (path.parent / PAGE).is_file()))
     return found
+
+
+def parities(output: Path, sessions: Path) -> list[ParityEntry]:
+    """The parity of each session that was compared with its backtest, the newest first; one that cannot be read is left out."""
+    found = []
+    for path in sorted(sessions.glob(f"*/{parity_page.JSON_NAME}")):
+        with suppress(RunUnreadable):
+            page = Path(os.path.relpath(path.parent / parity_page.FILE_NAME, output)).as_posix()
+            found.append(ParityEntry(parity_page.read_parity(path.parent), page))
+    return sorted(found, key=lambda entry: (entry.parity.made or _NEVER, entry.parity.name), reverse=True)
 
 
 def sweeps(output: Path) -> list[SweepManifest]:

@@ -90,6 +90,8 @@ class BybitPositions:
         """The rates of the past, newest first."""
         symbol, now = self._symbol(params), self._venue.market_clock()
         start, end = integer(params, "startTime"), integer(params, "endTime")
+        if start is not None and end is None:
+            raise bad("startTime without endTime")
         began = self._exchange.listings[symbol].candles.closed[0].start
         rates = self._venue.funding.rates[symbol].between(max(began, start or 0) - 1, min(now, end if end is not None else now))
         newest = list(reversed(rates))[: min(integer(params, "limit") or 200, 200)]

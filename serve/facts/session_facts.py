@@ -22,7 +22,7 @@ from forwardtrader.live.heartbeat import newest_beat
 from forwardtrader.live.monitoring.standing import SessionReport, Standing, report_on, resting_orders
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.reports.artefacts import EQUITY, empty_equity, read_table
-from forwardtrader.reports.pages.charts import keep_extremes
+from forwardtrader.reports.pages.charts import LIQUIDATION, keep_extremes
 from forwardtrader.reports.pages.parity_page import Parity, read_parity
 from forwardtrader.reports.pages.session_status import SessionStatus
 
@@ -162,14 +162,14 @@ def _facts(folder: Path, clock: Clock, settings: Settings) -> SessionFacts:
         trouble = "" if (folder / "session.json").is_file() else "it ended before its first bar; log.jsonl in its folder says why"
         return SessionFacts(name=folder.name, standing=_words(report.standing), trouble=trouble or "session.json cannot be read")
     plan = _plan(folder, status)
-    snapshot, forecasts = _stored(folder, report, plan.symbols)
+    snapshot, forecasts, stops = _stored(folder, report, plan.symbols)
     step = Timeframe.parse(plan.timeframe).delta if plan.timeframe else None
     return SessionFacts(
         name=folder.name, standing=_words(report.standing), why=report.why.replace("--resume", "Resume").replace("--kill", "Kill"),
         is_running=running, plan=plan, status=status, told=None if status is None else status.updated, last_bar=report.last_bar,
         bar_told=_written(folder), next_closes=None if report.last_bar is None or step is None else report.last_bar + 2 * step,
         own_time=report.last_bar_age_s is not None, bars=report.bars, equity=report.equity,
-        held=tuple(_held(report, snapshot)), resting=tuple(_resting(folder, snapshot)), forecasts=tuple(forecasts),
+        held=tuple(_held(report, snapshot)), resting=tuple(_resting(folder, snapshot, stops)), forecasts=tuple(forecasts),
         curve=_curve(folder / EQUITY, _mark(folder / EQUITY)), parity=_parity(folder),
         beat=datetime.fromisoformat(found[0].at) if found and running else None,
         commands=possible_commands(report.standing, running=running), last_command=report.last_command,
@@ -211,15 +211,25 @@ def _plan(folder: Path, status: SessionStatus | None) -> Plan:
         found = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         practice = " (practice)" if (folder / "practice.json").is_file() else ""
         symbols = tuple(map(str, found["symbols"]))
-        return Plan(mode=str(found["mode"]), symbols=symbols, timeframe=str(found["timeframe"]), venue=f"{found['exchange']}{practice}")
+        return Plan(
+            mode=str(found["mode"]),
+            symbols=symbols,
+            timeframe=str(found["timeframe"]),
+            venue=f"{found['exchange']}{practice}",
+            is_sample=found.get("market") == "sample",
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return Plan()
 
 
-def _stored(folder: Path, report: SessionReport, symbols: Sequence[str]) -> tuple[Mapping[str, Any], list[tuple[str, Forecast]]]:
-    """The newest snapshot, and the forecast of each symbol at the newest bar; empty where there are none, or they cannot be read."""
+def _stored(
+    folder: Path, report: SessionReport, symbols: Sequence[str]
+) -> tuple[Mapping[str, Any], list[tuple[str, Forecast]], list[Resting]]:
+    """The newest snapshot, the forecast of each symbol at the newest bar, and the stops that rest; empty where there are none, or they
+    cannot be read."""
     snapshot: Mapping[str, Any] = {}
     forecasts: list[tuple[str, Forecast]] = []
+    stops: list[Resting] = []
     with suppress(TradingError):
         store = SessionStore(folder / "session.db", reads=True)
         with closing(store):
@@ -229,7 +239,9 @@ def _stored(folder: Path, report: SessionReport, symbols: Sequence[str]) -> tupl
             if report.last_bar is not None:
                 asked = [(symbol, store.forecast(symbol, report.last_bar)) for symbol in symbols]
                 forecasts = [(symbol, forecast) for symbol, forecast in asked if forecast is not None]
-    return snapshot, forecasts
+            for symbol, levels in store.resting_stops().items():
+                stops += [Resting(symbol=symbol, side=side, size=None, price=price, kind=kind) for side, kind, price in levels]
+    return snapshot, forecasts, [stop for stop in stops if stop.kind != LIQUIDATION]
 
 
 def _held(report: SessionReport, snapshot: Mapping[str, Any]) -> Iterator[Held]:
@@ -244,9 +256,10 @@ def _held(report: SessionReport, snapshot: Mapping[str, Any]) -> Iterator[Held]:
         yield Held(symbol=symbol, size=size, price=price, value=value, profit=profit)
 
 
-def _resting(folder: Path, snapshot: Mapping[str, Any]) -> Iterator[Resting]:
-    """What rests at the newest bar; with real orders, what may still be executed at the venue."""
-    if snapshot:
+def _resting(folder: Path, snapshot: Mapping[str, Any], stops: Sequence[Resting]) -> Iterator[Resting]:
+    """What rests at the newest bar; with real orders, what may still be executed at the venue; of a strategy whose state no snapshot holds,
+    its stops."""
+    if "orders" in snapshot:
         open_now = {*snapshot.get("pending", ()), *snapshot.get("submitted", ())}
         for order in snapshot.get("orders", ()):
             if order["ref"] in open_now:
@@ -255,6 +268,8 @@ def _resting(folder: Path, snapshot: Mapping[str, Any]) -> Iterator[Resting]:
                     symbol=order["symbol"], side="buy" if order["buys"] else "sell", size=order["size"], price=order["price"], kind=kind
                 )
         return
+    if not (folder / "journal.db").is_file():
+        yield from stops
     for order in resting_orders(folder):
         kind = "stop" if order.is_stop else "order"
         yield Resting(symbol=order.symbol, side=order.side, size=order.size, price=order.price, kind=kind)

@@ -19,6 +19,7 @@ _MODEL: Final = "$(basename $(dirname $(find var/models -name card.json | head -
 _WORDS: Final = {
     "NAME": "demo-1", "FOLDER": "reports/output/*-BTC-USDT-*", "MODULE:CLASS": "trend.py:Trend", "FILE:CLASS": "trend.py:Trend",
     "FILE:NAME": "my_model.py:Ridge", "FILE": "BTCUSDT-4h.csv", "TEXT": "tried", "MODEL": _MODEL,
+    "--resample 4h": "--resample 1d",  # the checkout's own bars are of four hours
     "20261122-151402": "$(ls reports/output | grep BTC | head -1)", "20261123-091130": "$(ls reports/output | grep BTC | tail -1)",
 }  # fmt: skip
 
@@ -36,11 +37,14 @@ class Fate(Enum):
 # The first pattern that is found says what becomes of a command, and why where it is not run.
 _FATES: Final[tuple[tuple[str, Fate, str], ...]] = (
     (r"--help", Fate.ENDS, ""),
-    (r"-m benchmarks\.", Fate.ELSEWHERE, "measured by `make bench`"),
-    (r"-m tests\.", Fate.ELSEWHERE, "run by `make soak` and `make simulate`"),
+    (r"-m benchmarks\.(?:train|backtest|loop|latency|sandbox|scale)\b", Fate.ELSEWHERE, "measured by `make bench`"),
+    (r"-m benchmarks\.", Fate.ELSEWHERE, "a measurement of minutes or hours"),
+    (r"-m tests\.soak", Fate.ELSEWHERE, "run by `make soak`"),
+    (r"-m tests\.simulation", Fate.ELSEWHERE, "run by `make simulate`"),
     (r"FoundationForecaster|KronosForecaster", Fate.ELSEWHERE, "needs weights"),
     (r"--cluster tcp", Fate.ELSEWHERE, "needs a cluster; tests/models/parallel has one"),
-    (r"-firestore", Fate.ELSEWHERE, "needs Firestore; `make emulator` has an emulator"),
+    (r"--sync-firestore", Fate.ELSEWHERE, "needs Firestore; tests/live/mirror/test_sync.py has a store"),
+    (r"-firestore", Fate.ELSEWHERE, "needs Firestore; tests/live/preflight/test_takeover.py has an emulator"),
     (r"--yes-real-money|--exchange okx", Fate.ELSEWHERE, "needs a real venue"),
     (r"forwardtrader download", Fate.ELSEWHERE, "needs a real venue; tests/feeds/fetching has a practice exchange"),
     (r"--check --session btc", Fate.ELSEWHERE, "needs a real venue"),

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from forwardtrader.__main__ import COMMANDS
+from forwardtrader.core.command.flags import with_project
+from forwardtrader.live.request import read_request
 from tests import PATIENCE_S, ROOT
 from tests.processes import begin, end_all
 from tests.reader.checkout import make_checkout
@@ -99,10 +105,38 @@ def run(folder: Path, shown: Shown) -> None:
         ended(folder, text, 2 if shown.fate is Fate.ASKS else 0)
 
 
+LEFT_OUT = [shown for page in PAGES for shown in commands(page) if shown.fate is Fate.ELSEWHERE]
+
+
+@pytest.mark.parametrize("shown", LEFT_OUT, ids=lambda shown: f"{shown.page}: {shown.text}")
+def test_what_is_not_run_here_is_a_command_with_these_flags(shown: Shown) -> None:
+    program, *words = shlex.split(shown.typed)
+    if words[0] == "-m":
+        assert find_spec(words[1]) is not None
+        return
+    name = words[0] if program == "forwardtrader" else words[0].removeprefix("run_").removesuffix(".py")
+    module, _, parser = COMMANDS[name].flags.partition(":")
+    flags = words[1:]
+    parsed = with_project(getattr(import_module(f"forwardtrader.{module}"), parser)()).parse_args(flags)
+    if name == "live" and not {"--check", "--sync-firestore", "--from-firestore"} & set(flags):
+        read_request(flags)
+    assert parsed
+
+
+def test_why_something_is_not_run_here_is_true() -> None:
+    made = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for shown in LEFT_OUT:
+        for target in re.findall(r"`make ([\w-]+)`", shown.why):
+            recipe = made.partition(f"\n{target}: ")[2].partition("\n\n")[0]
+            module = shlex.split(shown.text)[2]
+            assert module in recipe or module.rpartition(".")[2] in recipe, shown
+        for path in re.findall(r"\btests/[\w/.]+", shown.why):
+            assert (ROOT / path).exists(), shown
+
+
 def test_what_is_not_run_here_says_why() -> None:
-    left_out = [shown for page in PAGES for shown in commands(page) if shown.fate is Fate.ELSEWHERE]
-    assert left_out and all(shown.why for shown in left_out)
-    assert sum(len(commands(page)) for page in PAGES) > 3 * len(left_out)
+    assert LEFT_OUT and all(shown.why for shown in LEFT_OUT)
+    assert sum(len(commands(page)) for page in PAGES) > 3 * len(LEFT_OUT)
 
 
 @pytest.mark.slow

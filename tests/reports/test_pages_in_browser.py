@@ -29,7 +29,7 @@ def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     for name, options in RUNS.items():
         artefacts.save(folder / name, simulated.run(**options))
         pages[name] = render_run_page(folder / name)
-    pages["index"] = render_run_index(folder)
+    pages["index"] = render_run_index(folder, folder.parent / "sessions")
     shown = pages if request.param == 390 else {name: pages[name] for name in ("full", "index")}
     return request.param, *look_at(shown, tmp_path_factory.mktemp("browser"), request.param)
 

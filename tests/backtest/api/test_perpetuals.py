@@ -123,14 +123,14 @@ def test_a_backtest_is_that_of_the_command_on_the_same_files(
 @pytest.mark.slow
 def test_the_whole_run_with_forecasts_is_that_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    markets = [written(tmp_path, s, days=90, length="1h", funding="4h", seed=n + 5) for n, s in enumerate((BTC, ETH))]
-    words = ["--from", "2022-03-02", "--to", "2022-03-31", "--detail", "15m", "--forecaster", RIDGE]
+    markets = [written(tmp_path, s, days=100, length="1h", funding="4h", seed=n + 5) for n, s in enumerate((BTC, ETH))]
+    words = ["--from", "2022-03-12", "--to", "2022-04-10", "--detail", "15m", "--forecaster", RIDGE]
     words += ["--set", "models.params.penalty=20.0", "--train-window", "40d", "--retrain-every", "14d", "--baselines", "none", "--quiet"]
     request = read_request([*words, *(flag for m in markets for flag in m.flags(detail=True))], CLOCK)
     theirs, judgement = judge_market(request, load_markets(request, CLOCK), CLOCK)
 
     candles = {m.symbol: ft.load_candles(m.symbol, file=m.path("candles")) for m in markets}
-    walk = ft.WalkForward(RIDGE, params={"penalty": 20.0}, train_window="40d", retrain_every="14d").fit(candles, start="2022-03-02")
+    walk = ft.WalkForward(RIDGE, params={"penalty": 20.0}, train_window="40d", retrain_every="14d").fit(candles, start="2022-03-12")
     run = ft.backtest(None, candles, forecasts=walk, **given(markets, "1h", detail=True))
     assert len(run.fills) > 20 and judgement.parts()["verdict"] == run.verdict
     for name in ("fills", "equity", "forecasts"):

@@ -38,11 +38,11 @@ class Venue:
         hours = [(at - BEGIN) / timedelta(hours=1) for at in times]
         return pd.DataFrame({"open": hours, "high": [h + 2 for h in hours], "low": [h - 2 for h in hours], "close": hours}, index=times)
 
-    def funding_page(self, symbol: str, since: datetime) -> Any:
+    def funding_page(self, symbol: str, since: datetime, until: datetime) -> Any:
         self._answer()
         times = [BEGIN + timedelta(hours=h) for h in self.settled]
         found = pd.Series(list(self.settled.values()), index=pd.DatetimeIndex(times))
-        return found[found.index >= since]
+        return found[(found.index >= since) & (found.index < until)]
 
     def _answer(self) -> None:
         self.asked += 1

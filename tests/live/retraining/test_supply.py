@@ -120,8 +120,11 @@ def assert_equal(lived: Session, walk: WalkForward, orders: tuple[PromotionComma
 
 @pytest.mark.parametrize(
     "learning",
-    [{}, EARLY, {**EARLY, "trial": 30}, {"trial": 30, "promotion": "if better"}, {**EARLY, "adaptive": True}],
-    ids=["calendar", "early", "early and trial", "trial", "early and adaptive"],
+    [
+        *({}, EARLY, {**EARLY, "trial": 30}, {"trial": 30, "promotion": "if better"}, {**EARLY, "adaptive": True}),
+        {**EARLY, "guard": 60, "level": 0.4},
+    ],
+    ids=["calendar", "early", "early and trial", "trial", "early and adaptive", "early and guarded"],
 )
 def test_a_session_says_what_its_replay_says(tmp_path: Path, settings: ModelSettings, walk: WalkForward, learning: dict[str, Any]) -> None:
     lived = session(tmp_path, settings, **learning).live(LAST)
@@ -139,7 +142,7 @@ class Failing:
     boundary: datetime = NOW
     is_done: bool = True
 
-    def begin(self, boundary: datetime, *, awaited: bool = False) -> Failing:
+    def begin(self, boundary: datetime, changed: datetime | None = None, *, awaited: bool = False) -> Failing:
         return replace(self, boundary=boundary)
 
     def finish(self) -> str:

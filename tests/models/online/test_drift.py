@@ -16,6 +16,7 @@ from forwardtrader.models.online.drift import (
     Watch,
     block_means,
     blocks_between,
+    change_point,
     first_drift,
     is_drift,
     reference,
@@ -65,6 +66,18 @@ def test_a_planted_drift_is_found_within_so_many_blocks(worse: float, within: in
         at = first_drift(losses(rng, 200, worse=worse), usual, RULE)
         found.append(199 if at is None else at)
     assert np.quantile(found, 0.9) < within
+
+
+def test_where_the_change_came_is_found_beside_the_alarm() -> None:
+    rng = np.random.default_rng(8)
+    missed = []
+    for _ in range(100):
+        told = np.concatenate([losses(rng, 60), losses(rng, 60, worse=2.0)]).tolist()
+        at = first_drift(told, USUAL, DriftRule.of(100_000, 0.5))
+        assert at is not None
+        missed.append(change_point(told[: at + 1], USUAL) - 60)
+    assert abs(np.median(missed)) <= 1
+    assert np.mean(np.abs(missed) <= 5) > 0.9
 
 
 def test_a_model_that_does_better_than_usual_raises_no_alarm() -> None:

@@ -35,7 +35,7 @@ def test_audits_are_in_the_index_newest_first_and_a_damaged_one_is_left_out(tmp_
     render_audit_page(new)
     broken = written(tmp_path, "20261132-000000-broken", "failed")
     (broken / JSON_NAME).write_text("{", encoding="utf-8")
-    text = render_run_index(tmp_path).read_text(encoding="utf-8")
+    text = render_run_index(tmp_path, tmp_path / "sessions").read_text(encoding="utf-8")
     assert text.index(new.name) < text.index(old.name) and broken.name not in text
     assert f'href="{new.name}/index.html"' in text and f'href="{old.name}/index.html"' not in text
     with pytest.raises(RunUnreadable, match="run the audit again"):
@@ -44,4 +44,4 @@ def test_audits_are_in_the_index_newest_first_and_a_damaged_one_is_left_out(tmp_
 
 def test_the_page_is_made_again_from_the_file(tmp_path: Path) -> None:
     folder = written(tmp_path, "20261130-001818-BTC-USDT-1h-audit-aa", "failed")
-    assert rebuild(folder) == [folder / "index.html"] and (folder / "index.html").is_file()
+    assert rebuild(folder, tmp_path / "sessions") == [folder / "index.html"] and (folder / "index.html").is_file()

@@ -191,17 +191,17 @@ def test_the_index_lists_runs_newest_first_and_names_the_damaged_one(tmp_path: P
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "run.json").write_text("{")
     assert [entry.folder for entry in entries(tmp_path)] == ["newer", "older", "broken"]
-    text = render_run_index(tmp_path).read_text()
+    text = render_run_index(tmp_path, tmp_path / "sessions").read_text()
     assert text.index("newer/index.html") < text.index("older/index.html") < text.index("cannot be read")
     assert "no edge" in text
 
 
 def test_the_index_links_pages_that_are_there(tmp_path: Path) -> None:
     artefacts.save(tmp_path / "killed", simulated.run(300))
-    text = render_run_index(tmp_path).read_text()
+    text = render_run_index(tmp_path, tmp_path / "sessions").read_text()
     assert "killed/index.html" not in text and "no page" in text
     render_run_page(tmp_path / "killed")
-    text = render_run_index(tmp_path).read_text()
+    text = render_run_index(tmp_path, tmp_path / "sessions").read_text()
     assert "killed/index.html" in text and "no page" not in text
 
 
@@ -229,7 +229,7 @@ def test_the_page_says_why_a_tearsheet_failed(tmp_path: Path) -> None:
 
 
 def test_an_index_of_nothing_tells_how_to_begin(tmp_path: Path) -> None:
-    assert "python run_backtest.py" in render_run_index(tmp_path).read_text()
+    assert "python run_backtest.py" in render_run_index(tmp_path, tmp_path / "sessions").read_text()
 
 
 def test_the_charts_data_is_strict_json(full: str) -> None:

@@ -105,6 +105,8 @@ def test_a_running_page_reloads_and_a_stopped_one_does_not(tmp_path: Path) -> No
     stopped = page(tmp_path / "b", state=SessionState.STOPPED, reason="asked for 960 bars")
     assert "location.reload" not in stopped
     assert "Asked for 960 bars." in stopped
+    assert "<dt>Next bar</dt>" not in stopped and "<dt>Next retrain</dt>" not in stopped and "<dt>Ended</dt>" in stopped
+    assert "Positions and orders when it ended" in stopped and "Health when it ended" in stopped
 
 
 def test_the_outlook_is_the_newest_forecast_as_prices(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_index_lists_sweeps_and_survives_a_broken_one(tmp_path: Path) -> Non
     render_sweep_page(swept(tmp_path / "fine", 2))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "sweep.json").write_text("{", encoding="utf-8")
-    text = render_run_index(tmp_path).read_text(encoding="utf-8")
+    text = render_run_index(tmp_path, tmp_path / "sessions").read_text(encoding="utf-8")
     assert 'href="fine/index.html"' in text
     assert "broken" not in text
 

@@ -109,6 +109,31 @@ def test_stops_at_a_venue_are_those_of_the_journal(ended: Path, tmp_path: Path) 
     assert "at the market" in card_of(read(folder))
 
 
+def test_a_stop_of_a_strategy_without_snapshots_is_the_one_that_was_recorded(tmp_path: Path) -> None:
+    folder = write_session(tmp_path)
+    levels = json.dumps([("sell", "liquidation", 40.0), ("sell", "trailing stop", 95.5)])
+    with closing(sqlite3.connect(folder / "session.db")) as db, db:
+        db.execute("delete from snapshot")
+        for number, text in ((1.0, "[]"), (2.0, levels)):
+            db.execute("insert into stops values (?, 'BTC/USDT', ?)", (number, text))
+    [found] = read(folder).resting
+    assert (found.kind, found.side, found.price) == ("trailing stop", "sell", 95.5)
+    card = card_of(read(folder))
+    assert "trailing stop: sell" in card and "when it ended" in card
+    with closing(sqlite3.connect(folder / "session.db")) as db, db:
+        db.execute("drop table stops")  # of an earlier version
+    assert read(folder).resting == () and read(folder).trouble == ""
+
+
+def test_a_session_on_the_sample_market_is_marked_before_it_has_told_anything(tmp_path: Path) -> None:
+    folder = write_session(tmp_path)
+    (folder / "session.json").unlink()
+    plan = {"symbols": ["BTC/USDT"], "timeframe": "5m", "exchange": "binance", "mode": "paper"}
+    for market, marked in (("sample", True), ("venue", False), ("candles.csv", False)):
+        (folder / "plan.json").write_text(json.dumps({**plan, "market": market}))
+        assert read(folder).plan.is_sample is marked
+
+
 def test_the_curve_follows_the_table_and_a_damaged_one_is_none(tmp_path: Path) -> None:
     simulated_session.write(tmp_path / "two", bars=500)
     found = read(tmp_path / "two").curve
