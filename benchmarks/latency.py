@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -35,7 +35,7 @@ from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.types import Forecast, OrderRequest, Side
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.events import Intent
 from forwardtrader.live.execution.journal import Journal
@@ -149,12 +149,18 @@ class Measured(LiveSession):
             self.entries = practice.control("log")["entries"]
 
 
-def measure(bars: int, per_second: float = 10.0, *, training: bool = False) -> Ways:
-    """Run a session of `bars` bars, with models trained beside it or without."""
+def measure(bars: int, per_second: float = 10.0, *, training: bool = False, models: Path | None = None, more: Sequence[str] = ()) -> Ways:
+    """Run a session of `bars` bars, with models trained beside it or without.
+
+    Args:
+        models: the folder of trained ones; one of its own where None.
+        more: further settings.
+    """
     with TemporaryDirectory() as name:
         folder = Path(name)
-        places = (f"live.sessions_path={folder}", f"live.state_path={folder / 'state.db'}", f"models.save_path={folder / 'models'}")
-        words = [word for setting in (*SETTINGS, *(_TRAINING if training else CALM), *places) for word in ("--set", setting)]
+        models = models or folder / "models"
+        places = (f"live.sessions_path={folder}", f"live.state_path={folder / 'state.db'}", f"models.save_path={models}")
+        words = [word for setting in (*SETTINGS, *(_TRAINING if training else CALM), *places, *more) for word in ("--set", setting)]
         speed = ("--speed", f"{3600 * per_second:g}")  # of bars of an hour
         session = Measured(read_request([*FLAGS, *speed, "--bars", str(bars), *words]))
         session.run()
