@@ -6,7 +6,7 @@ account, of perpetuals with margin, liquidations and funding at its true times.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,11 +20,14 @@ from forwardtrader.backtest.simulation import simulate, tapes_of
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.forecaster import RecordedForecasts
+from forwardtrader.models.parallel.local_workers import Processes
+from forwardtrader.models.parallel.workers import cores
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts, circle_of, distances, does_as_well, shifted
 from forwardtrader.strategies.replay import Replay
 
 SHIFTS: Final = 100
+WORTH_PROCESSES: Final = 10_000_000  # bars of all runs and symbols: fewer take less than other processes take to start
 # A strategy of the user's goes through Backtrader, seconds a run: the fewest shifts that can show p below 0.05, and the first that does as
 # well as the true forecasts settles that they will not.
 SHIFTS_OF_OTHERS: Final = 39
@@ -42,17 +45,39 @@ def shifted_replays(
     Args:
         days: trading days in a year.
     """
-    settings = request.settings.strategies
+    settings, models = request.settings.strategies, request.settings.models
     tapes = tapes_of(markets, forecasts.walk, settings.horizon, request.first)
-    replay, circle = Replay(tapes, settings, request.settings.learning), circle_of(tape.forecasts for tape in tapes)
+    told = [tape.forecasts for tape in tapes]
+    chosen = _distances(told, SHIFTS, request)
+    if not chosen:
+        return None
+    runs = ReplayedShifts(Replay(tapes, settings, request.settings.learning), told, circle_of(told), settings.cash, days)
+    own, _ = runs.earned(0)  # works out what all runs share, before others are given it
+    workers = Processes((models.jobs or cores()) if len(chosen) * sum(map(len, told)) > WORTH_PROCESSES else 1)
+    earned: dict[int, tuple[float, float]] = {}
+    for number, one in workers.run(ReplayedShifts.earned, runs, chosen):
+        stage(len(earned), len(chosen))
+        earned[number] = one
+    return _result(runs.run, chosen, own, [earned[number] for number in range(len(chosen))])
 
-    def run(distance: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        moved = [shifted(tape.forecasts, distance, circle)["location"].to_numpy(dtype=np.float64) for tape in tapes]
-        fills, equity = replay.run(moved)
+
+@dataclass(frozen=True)
+class ReplayedShifts:
+    """Runs of our own strategy on its forecasts, one frame a symbol, shifted in time."""
+
+    replay: Replay
+    forecasts: Sequence[pd.DataFrame]
+    circle: pd.DatetimeIndex
+    cash: float
+    days: int
+
+    def run(self, distance: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        moved = [shifted(one, distance, self.circle)["location"].to_numpy(dtype=np.float64) for one in self.forecasts]
+        fills, equity = self.replay.run(moved)
         return fills, equity.assign(exposure=1.0 - equity["cash"] / equity["equity"])
 
-    chosen = _distances([tape.forecasts for tape in tapes], SHIFTS, request)
-    return _compared(run, chosen, settings.cash, days, stage) if chosen else None
+    def earned(self, distance: int) -> tuple[float, float]:
+        return _earned(self.run(distance), self.cash, self.days)
 
 
 def shifted_backtests(
@@ -100,6 +125,11 @@ def _compared(run: Run, chosen: list[int], cash: float, days: int, stage: Stage,
         earned.append(_earned(run(distance), cash, days))
         if settled_by and does_as_well(np.array([sharpe for sharpe, _ in earned]), own).sum() >= settled_by:
             break
+    return _result(run, chosen, own, earned)
+
+
+def _result(run: Run, chosen: Sequence[int], own: float, earned: Sequence[tuple[float, float]]) -> ShiftedForecasts:
+    """What the runs came to; the one in the middle is made once more, for its account."""
     sharpes, totals = (np.array(column) for column in zip(*earned, strict=True))
     fills, equity = run(chosen[int(np.argsort(sharpes, kind="stable")[len(sharpes) // 2])])
     return ShiftedForecasts(own=own, sharpes=sharpes, total_returns=totals, equity=equity, fills=fills, planned=len(chosen))

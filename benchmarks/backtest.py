@@ -1,10 +1,11 @@
 """The whole main command, as a user types it: cold, and again with caches.
 
     python -m benchmarks.backtest [--data FILE] [--rounds 3] [--baselines all]
+    python -m benchmarks.backtest --market BTC/USDT=FILE --market ETH/USDT=FILE [--forecaster blend]
     python -m benchmarks.backtest --growth [--data FILE]
 
-Without a file the sample market is measured. Each cold round starts in an empty folder: no models, no compiled code. Memory is that of the
-command and its children together, sampled every 50 ms.
+Without a file the sample market is measured, of so many symbols with `--symbols`. Each cold round starts in an empty folder: no models, no
+compiled code. Memory is that of the command and its children together, sampled every 50 ms.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from benchmarks.command import Round, backtest
 from benchmarks.scaling.growth import comparison_table, growth_table
+from forwardtrader.feeds.history.sample_market import listed_symbols
 
 STAGES = ("data", "train", "baselines", "simulate", "report")
 
@@ -65,6 +67,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="candles of BTC/USDT")
+    parser.add_argument("--market", action="append", default=[], metavar="SYMBOL=FILE", help="one of several symbols; repeatable")
+    parser.add_argument("--symbols", type=int, default=1, help="how many of the sample market")
+    parser.add_argument("--forecaster", help="another than the network")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--baselines", default="all")
     parser.add_argument("--set", dest="assignments", action="append", default=[])
@@ -73,8 +78,8 @@ def main() -> None:
     if said.growth:
         show_growth(said.data, said.growth)
         return
-    source = ["--data", f"BTC/USDT={said.data.resolve()}"] if said.data else ["--source", "sample"]
-    words = ["--from", "2022-01-01", "--to", "2025-08-31", *source, "--baselines", said.baselines]
+    words = ["--from", "2022-01-01", "--to", "2025-08-31", *_source(said), "--baselines", said.baselines]
+    words += ["--forecaster", said.forecaster] if said.forecaster else []
     words += [word for text in said.assignments for word in ("--set", text)]
     cold, warm = [], []
     for _ in range(said.rounds):
@@ -87,6 +92,17 @@ def main() -> None:
     print(table(cold, warm))
     print(f"\nfolds {len(cold[0].manifest['walk_forward']['folds'])}; fingerprints of all runs equal: {'yes' if equal else 'NO'}\n")
     print(scores(cold[0].manifest))
+
+
+def _source(said: argparse.Namespace) -> list[str]:
+    files = [f"BTC/USDT={said.data.resolve()}"] if said.data else []
+    for text in said.market:
+        symbol, _, file = text.partition("=")
+        files.append(f"{symbol}={Path(file).resolve()}")
+    if files:
+        return [word for text in files for word in ("--data", text)]
+    named = [symbol for symbol in listed_symbols() if symbol.endswith("/USDT")][: said.symbols]
+    return ["--source", "sample", *(word for symbol in named for word in ("--symbol", symbol))]
 
 
 if __name__ == "__main__":

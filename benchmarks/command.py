@@ -38,14 +38,20 @@ class Round:
 
 
 def measured(words: Sequence[str], folder: Path, more: Mapping[str, str] | None = None) -> Spent:
-    """Run a command in `folder`; its output goes to `output.txt` there.
+    """Run a command in `folder`, which is its project; its output goes to `output.txt` there.
 
     Raises:
         SystemExit: the command failed.
     """
     before, began, peak = _children_cpu(), time.perf_counter(), 0.0
     with (folder / "output.txt").open("wb") as out:
-        process = psutil.Popen(list(words), cwd=folder, env={**os.environ, **(more or {})}, stdout=out, stderr=subprocess.STDOUT)
+        process = psutil.Popen(
+            list(words),
+            cwd=folder,
+            env={**os.environ, "FORWARDTRADER_PROJECT": str(folder), **(more or {})},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
         while process.poll() is None:
             peak = max(peak, memory_mb(process))
             time.sleep(0.05)

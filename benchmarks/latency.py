@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -35,7 +35,7 @@ from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.types import Forecast, OrderRequest, Side
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.events import Intent
 from forwardtrader.live.execution.journal import Journal
@@ -51,12 +51,12 @@ TARGETS = {"whole": (8.0, 25.0)}
 WORST_MS = 200.0
 APPENDS = {"in a loop": (2000, 0.0), "with pauses of 20 ms": (1000, 0.02)}
 APPEND_P99_MS = 3.0
-_FLAGS = ("--sandbox", "--live", "--yes-real-money", "--yes-real-money", "--quiet", "--session", "latency")
-_SETTINGS = (
+FLAGS = ("--sandbox", "--live", "--yes-real-money", "--yes-real-money", "--quiet", "--session", "latency")
+SETTINGS = (
     "models.train_window=120d", "strategies.cooldown=0d", "strategies.max_daily_loss=1",
     "strategies.max_drawdown=1", "live.telegram=false",
 )  # fmt: skip
-_CALM = ("models.retrain_every=60d",)  # no boundary falls into a session of a thousand bars
+CALM = ("models.retrain_every=60d",)  # no boundary falls into a session of a thousand bars
 _TRAINING = ("models.retrain_every=3d", "models.epochs=12", "models.anew_every=1")
 _LOOP = 5000
 _HARDLY = 1.2  # times the loop's fastest tenth
@@ -106,6 +106,7 @@ class Measured(LiveSession):
     def __init__(self, request: LiveRequest) -> None:
         super().__init__(request, SystemClock(), SessionView(Console(), shown=False))
         self.heard: list[int] = []
+        self.heard_of: list[int] = []
         self.left: list[int] = []
         self.loops: list[tuple[int, int]] = []
         self.entries: list[dict[str, Any]] = []
@@ -129,6 +130,7 @@ class Measured(LiveSession):
 
         def heard(symbol: str, bar: Bar) -> None:
             self.heard.append(time.time_ns())
+            self.heard_of.append(bar.at)
             hear(symbol, bar)
 
         bridge.handle_bar = heard  # type: ignore[method-assign]
@@ -147,14 +149,20 @@ class Measured(LiveSession):
             self.entries = practice.control("log")["entries"]
 
 
-def measure(bars: int, per_second: float = 10.0, *, training: bool = False) -> Ways:
-    """Run a session of `bars` bars, with models trained beside it or without."""
+def measure(bars: int, per_second: float = 10.0, *, training: bool = False, models: Path | None = None, more: Sequence[str] = ()) -> Ways:
+    """Run a session of `bars` bars, with models trained beside it or without.
+
+    Args:
+        models: the folder of trained ones; one of its own where None.
+        more: further settings.
+    """
     with TemporaryDirectory() as name:
         folder = Path(name)
-        places = (f"live.sessions_path={folder}", f"live.state_path={folder / 'state.db'}", f"models.save_path={folder / 'models'}")
-        words = [word for setting in (*_SETTINGS, *(_TRAINING if training else _CALM), *places) for word in ("--set", setting)]
+        models = models or folder / "models"
+        places = (f"live.sessions_path={folder}", f"live.state_path={folder / 'state.db'}", f"models.save_path={models}")
+        words = [word for setting in (*SETTINGS, *(_TRAINING if training else CALM), *places, *more) for word in ("--set", setting)]
         speed = ("--speed", f"{3600 * per_second:g}")  # of bars of an hour
-        session = Measured(read_request([*_FLAGS, *speed, "--bars", str(bars), *words]))
+        session = Measured(read_request([*FLAGS, *speed, "--bars", str(bars), *words]))
         session.run()
         return _ways(session, _trainings(folder / "latency" / "log.jsonl"))
 
@@ -225,7 +233,7 @@ def _trainings(log: Path) -> list[tuple[float, float]]:
     return found
 
 
-def _facts(ways: NDArray[np.float64]) -> dict[str, float]:
+def facts_of(ways: NDArray[np.float64]) -> dict[str, float]:
     p50, p95, p99, worst = (float(np.percentile(ways, q)) for q in (50, 95, 99, 100)) if len(ways) else (float("nan"),) * 4
     return {"n": len(ways), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": worst}
 
@@ -242,8 +250,8 @@ def main() -> int:
     if given.training_bars:
         beside = measure(given.training_bars, given.per_second, training=True)
         parts["whole, while a model trains"] = beside.whole[beside.training]
-    facts = {name: _facts(part) for name, part in parts.items()}
-    appends = {name: _facts(measure_appends(*how)) for name, how in APPENDS.items()}
+    facts = {name: facts_of(part) for name, part in parts.items()}
+    appends = {name: facts_of(measure_appends(*how)) for name, how in APPENDS.items()}
     if given.json:
         print(json.dumps(facts | {f"journal, {name}": each for name, each in appends.items()}))
         return 0

@@ -14,10 +14,9 @@ from typing import Any
 
 from backtrader.position import Position
 
-from forwardtrader.core.types import MarketRules
 from forwardtrader.strategies.backtrader_objects import BtData
 from forwardtrader.strategies.feed_context import context_of, traded
-from forwardtrader.strategies.order_rules import beyond_dust, is_dust
+from forwardtrader.strategies.order_rules import DustRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Holdings(Mapping[BtData, Position]):
     def __init__(self, held: defaultdict[BtData, Position] | None = None) -> None:
         self.held = defaultdict(Position) if held is None else held
         self._in_a_trade: set[BtData] = set()
-        self._enough: dict[BtData, tuple[MarketRules, float, float]] = {}
+        self._rules: dict[BtData, DustRule] = {}
 
     def __getitem__(self, data: BtData) -> Position:
         data = traded(data)
@@ -82,11 +81,10 @@ class Holdings(Mapping[BtData, Position]):
             self._in_a_trade.discard(data)
 
     def _is_dust(self, data: BtData, size: float) -> bool:
-        rules, close, held = context_of(data).rules, data.close[0] if len(data) else math.nan, abs(size)
-        known = self._enough.get(data)
-        if known is None or known[0] is not rules:  # a venue may change its rules
-            known = self._enough[data] = (rules, *beyond_dust(rules))
-        return not (held >= known[1] and held * close >= known[2]) and is_dust(size, close, rules)
+        rules, known = context_of(data).rules, self._rules.get(data)
+        if known is None or known.rules is not rules:  # a venue may change its rules
+            known = self._rules[data] = DustRule(rules)
+        return known(size, data.close[0] if len(data) else math.nan)
 
 
 def trade_parts(before: float, size: float, *, known: bool, is_flat: bool) -> tuple[float, float]:

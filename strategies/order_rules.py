@@ -136,12 +136,27 @@ def is_dust(size: Number, price: Number | None, rules: MarketRules) -> bool:
     return at.is_finite() and at > 0 and _are_worth_too_little(units, at, rules)
 
 
-def beyond_dust(rules: MarketRules) -> tuple[float, float]:
-    """Units, and their value, from which on a holding is surely no dust: for who asks at every bar and has no time for Decimals.
+class DustRule:
+    """`is_dust` of one market for who asks at every bar: in Decimals only where floats leave it open.
 
-    Rounding down to the step takes less than half of what is two steps or more.
+    Rounding down to the step takes less than half of what is two steps or more, so that much is surely no dust; and what is half of the
+    smallest order, or less, surely is.
     """
-    return 2.0 * float(max(rules.step, rules.min_size)), 2.0 * float(rules.min_notional)
+
+    __slots__ = ("_least_units", "_least_value", "rules")
+
+    def __init__(self, rules: MarketRules) -> None:
+        self.rules = rules
+        self._least_units, self._least_value = float(max(rules.step, rules.min_size)), float(rules.min_notional)
+
+    def __call__(self, size: float, close: float) -> bool:
+        held = abs(size)
+        value = held * close
+        if held >= 2.0 * self._least_units and value >= 2.0 * self._least_value:
+            return False
+        if held <= 0.5 * self._least_units or 0.0 < value <= 0.5 * self._least_value:
+            return True
+        return is_dust(size, close, self.rules)
 
 
 def smallest_cost(rules: MarketRules, price: Number) -> Decimal:

@@ -10,7 +10,7 @@ from typing import Protocol
 from forwardtrader.core.types import MarketRules
 from forwardtrader.strategies.decision import DecisionParams, PositionState, target_exposure
 from forwardtrader.strategies.learning.symbol_learning import SymbolLearning
-from forwardtrader.strategies.order_rules import beyond_dust, enlarges, is_dust
+from forwardtrader.strategies.order_rules import DustRule, enlarges
 from forwardtrader.strategies.risk import Gate
 from forwardtrader.strategies.signals import Signal, expected_gain
 from forwardtrader.strategies.sizing import units
@@ -55,6 +55,7 @@ class PositionManager:
         cost: multiple of the costs that are set which trades are expected to cost.
         params: what is decided by, at these costs.
         too_small: how many entries were smaller than the smallest order.
+        is_dust: of the market.
     """
 
     def __init__(self, market: MarketRules, params: DecisionParams, port: OrderPort) -> None:
@@ -80,7 +81,7 @@ class PositionManager:
     def use_market(self, market: MarketRules) -> None:
         """Use the market rules in force now."""
         self.market = market
-        self._enough_units, self._enough_value = beyond_dust(market)
+        self.is_dust = DustRule(market)
 
     def on_bar(
         self, location: float, scale: float, size: float, paid: float, close: float, equity: float, cash: float, now: float, gate: Gate
@@ -112,7 +113,7 @@ class PositionManager:
 
     def without_dust(self, size: float, close: float) -> float:
         """The position, zero where it is too small to be sold."""
-        return 0.0 if size and self._is_dust(size, close) else size
+        return 0.0 if size and self.is_dust(size, close) else size
 
     def look(self, size: float, paid: float, close: float, scale: float, equity: float) -> bool:
         """Bring stop and memory in line with the position that is held; False where the price is beyond the stop and it was left."""
@@ -159,10 +160,6 @@ class PositionManager:
             self.guarded = size
             self.resting = self.port.rest_stop(-size, self.state.stop)
 
-    def _is_dust(self, size: float, close: float) -> bool:
-        held = abs(size)
-        return (held < self._enough_units or held * close < self._enough_value) and is_dust(size, close, self.market)
-
     def _forget(self) -> None:
         self._drop_stop()
         if self.state.stop or self.state.fill:
@@ -186,11 +183,11 @@ class PositionManager:
         reason = f"{signal.reason} (edge {edge:.1f} bp, exposure {held:.3f} to {signal.exposure:.3f})"
         grows = enlarges(held, signal.exposure)
         change = units(signal.exposure * equity - size * close, close, cash, self.params.size, grows=grows)
-        if size and (signal.exposure * size <= 0.0 or is_dust(size + change, close, self.market)):
+        if size and (signal.exposure * size <= 0.0 or self.is_dust(size + change, close)):
             self._leave(size, close, reason)  # a flip goes through flat: the other side is entered on the next bar
             return True
         if grows:
-            if is_dust(change, close, self.market):
+            if self.is_dust(change, close):
                 self.too_small += 1
             else:
                 self.state.intend(scale, equity, self.params)

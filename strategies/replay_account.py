@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from forwardtrader.core.settings import StrategySettings
 from forwardtrader.core.types import MarketRules, OrderRequest, Side, Timeframe, slipped
@@ -64,8 +64,7 @@ class ReplayOrder:
             self.paid, self.size_after = value / self.executed, size
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayBar:
+class ReplayBar(NamedTuple):
     """One symbol's bar, and whether anything was traded in it; of a perpetual also its marks, and the funding rates settled in it."""
 
     open: float

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from forwardtrader.strategies.sizing import exposure_cap
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+_KEPT: Final = 100_000  # bars of a symbol, some 20 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,7 @@ class Track:
     cap: Floats
     marks: MarkTrack | None = None
     detail: DetailSeries | None = None
+    made: dict[int, ReplayBar] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, tape: Tape, index: pd.DatetimeIndex, params: DecisionParams) -> Track:
@@ -126,6 +129,10 @@ class Track:
         )
         track.remember(0, 0.0)
         return track
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the bars made so far, which whoever is sent it makes anew."""
+        return {**self.__dict__, "made": {}}
 
     def remember(self, first: int, variance: float) -> None:
         """Compute scale, cap and variance from row `first` on, given the variance before it."""
@@ -160,7 +167,15 @@ class Track:
         return [] if self.detail is None else self.detail.inside(float(self.times[row]))
 
     def bar(self, row: int) -> ReplayBar:
-        """The bar at `row`."""
+        """The bar at `row`; the first ones asked for are kept, since every run asks for much the same."""
+        bar = self.made.get(row)
+        if bar is None:
+            bar = self._made(row)
+            if len(self.made) < _KEPT:
+                self.made[row] = bar
+        return bar
+
+    def _made(self, row: int) -> ReplayBar:
         prices = float(self.open[row]), float(self.high[row]), float(self.low[row]), float(self.close[row])
         marks = self.marks
         if marks is None:

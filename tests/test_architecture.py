@@ -38,6 +38,7 @@ LAYERS: dict[str, str] = {
     "feeds": """
         recording
         history live
+        confirmation
         fetching perpetuals
         backtrader_data files venues
         candles
@@ -51,6 +52,7 @@ LAYERS: dict[str, str] = {
         forecasters
         features
         port
+        signal_bars
         checks flags forecaster parallel walk_forward
     """,
     "strategies": """
@@ -74,7 +76,7 @@ LAYERS: dict[str, str] = {
         job
         analysis audit importance run_record shifted_runs
         checks command_line forecasting market_data simulation
-        dates flags progress request
+        dates flags progress request signals
     """,
     "live": """
         cli parity

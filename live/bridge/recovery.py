@@ -51,8 +51,8 @@ def rebuilt(
 ) -> bool:  # fmt: skip
     """Rebuild a journal that was lost from what the venue lists; whether that was needed.
 
-    What joined orders, the venue does not list. A symbol whose position may have lost its stop takes no new exposure until somebody has
-    seen to it; the next start of its session says so, whoever had the journal rebuilt.
+    What joined orders, the venue does not list. A symbol with an order that only the venue knew, whose position may have lost its stop,
+    takes no new exposure until somebody has seen to it; the next start of its session says so, whoever had the journal rebuilt.
 
     Args:
         prefixes: of our client ids.
@@ -66,12 +66,13 @@ def rebuilt(
     journal = account.journal
     if not journal.is_lost and not lacking(journal, recorded):
         return False
-    pages = HistoryPages(account.client, account.queries)
+    pages, whole = HistoryPages(account.client, account.queries), journal.whole
     loop.call(rebuild(journal, pages, account.symbols, prefixes, began, recorded), _REBUILD_S)
-    bare = unprotected_in(journal, account.queries.rules(account.symbols))
-    journal.remember(UNPROTECTED, {**journal.recall(UNPROTECTED, {}), **bare})
+    found = {intent.client_id: intent.symbol for intent, _ in journal.intents(after=whole)}
+    rules = [rule for rule in account.queries.rules(account.symbols) if rule.symbol in found.values()]
+    journal.remember(UNPROTECTED, {**journal.recall(UNPROTECTED, {}), **unprotected_in(journal, rules)})
     for intent, _ in journal.open_intents():
-        if intent.request.stop_price is not None:
+        if intent.request.stop_price is not None and intent.client_id in found:
             notify(StandsStill(intent.symbol, intent.client_id, _stands_still(intent)))
     return True
 

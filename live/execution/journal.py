@@ -204,9 +204,9 @@ class Journal:
         found = self._intents(f"where state in (?, ?) order by rowid desc limit {newest}", IntentState.REFUSED, IntentState.DONE)
         return [intent for intent, _ in found if self.filled(intent.client_id) < intent.request.size]
 
-    def intents(self) -> list[tuple[Intent, IntentState]]:
-        """All of them, oldest first."""
-        return self._intents("order by rowid")
+    def intents(self, after: int = 0) -> list[tuple[Intent, IntentState]]:
+        """All of them but the first `after`, oldest first."""
+        return self._intents("order by rowid limit -1 offset ?", after)
 
     # Executions
 
@@ -271,9 +271,19 @@ class Journal:
         """Whether intents are missing, or executions of orders that are done: a start rebuilds them from what the venue lists."""
         return bool(self.recall("lost", False))
 
-    def mark_lost(self) -> None:
-        """The journal began anew in place of one that was lost or damaged."""
-        self.remember("lost", True)
+    def mark_lost(self, *, whole: int = 0) -> None:
+        """The journal began anew in place of one that was lost or damaged.
+
+        Args:
+            whole: how many intents it has with all that joins them: those of a copy, which may lack newer ones.
+        """
+        self.remember("lost", {"whole": whole})
+
+    @property
+    def whole(self) -> int:
+        """How many intents, from the first on, were there when it was marked as lost."""
+        marked = self.recall("lost", False)
+        return int(marked["whole"]) if isinstance(marked, dict) else 0
 
     def accept_loss(self) -> None:
         """What could be rebuilt is here."""
@@ -299,7 +309,7 @@ class Journal:
         row = self._file.one("select value from marks where name = ?", name)
         return json.loads(row[0]) if row else otherwise
 
-    def _intents(self, chosen: str, *values: str) -> list[tuple[Intent, IntentState]]:
+    def _intents(self, chosen: str, *values: str | int) -> list[tuple[Intent, IntentState]]:
         rows = self._file.all(f"select {COLUMNS}, state from intents {chosen}", *values)
         return [(intent_of(row), IntentState(row[-1])) for row in rows]
 

@@ -103,7 +103,8 @@ class SessionCollector:
             if known and known > int(db.all(f"select max(rowid) from {kind.table}")[0][0] or 0):
                 known = 0  # another file: one that was put back, or a session that began anew
             documents, last = row_documents(db, kind, max(0, known - kind.most_recent), _AT_ONCE + kind.most_recent)
-            self._write(documents)
+            # Of orders what belongs to another one first: whoever restores that one knows all that joins it.
+            self._write(reversed(documents) if kind is INTENTS else documents)
             self._place[kind.table] = last
             more |= len(documents) == _AT_ONCE + kind.most_recent
         return more

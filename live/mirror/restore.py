@@ -40,10 +40,19 @@ class Restored:
         return f"{self.bars} bars, {self.fills} fills, {self.orders} orders"
 
 
-def restore(folder: Path, documents: Documents) -> Restored:
+def not_whole(session: str, why: str) -> str:
+    """What to say of a mirror that lacks something that it once had."""
+    return (
+        f"the mirror of session {session!r} is not whole ({why}); type --sync-firestore on the machine that has its files; "
+        f"where they are lost, see at the venue to what it left there, and begin another --session"
+    )
+
+
+def restore(folder: Path, name: str, documents: Documents) -> Restored:
     """Write plan, session file and journal into a folder that has none.
 
     Args:
+        name: of the session.
         documents: all of the session, by name below `sessions/NAME/`.
 
     Raises:
@@ -55,7 +64,7 @@ def restore(folder: Path, documents: Documents) -> Restored:
         bars = _session(folder / SESSION, documents, is_live=is_live)
         orders = _journal(folder / JOURNAL, documents) if is_live else len(_of(documents, "orders"))
     except (LookupError, TypeError, ValueError) as error:
-        raise StoreDamaged(f"the mirror of session {folder.name!r} is not whole ({type(error).__name__}: {error})") from error
+        raise StoreDamaged(not_whole(name, f"{type(error).__name__}: {error}")) from error
     return Restored(bars, len(_of(documents, "fills")), orders)
 
 
@@ -111,7 +120,7 @@ def _journal(path: Path, documents: Documents) -> int:
         db.run_many("insert into replacements values (?, ?, ?)", replaced)
         db.run_many("insert into marks values (?, ?)", list(documents["state/journal"].items()))
     with closing(Journal(path)) as journal:
-        journal.mark_lost()
+        journal.mark_lost(whole=len(orders))
     return len(orders)
 
 

@@ -6,11 +6,11 @@ carries the expected state of its document, so that one that was given up and ar
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 3.0
 _COMMIT_S: Final = 10.0  # of several hundred documents
 _LISTING_S: Final = 120.0
-_PAGE: Final = 300
+_PAGE: Final = 1000
 _BATCH: Final = 400
 _TRIES: Final = 3
 
@@ -99,18 +99,30 @@ class FirestoreMirror:
         batch.commit(retry=None, timeout=_COMMIT_S)
 
     def _add(self, batch: WriteBatch, event: Event, held: DocumentSnapshot | None) -> None:
-        from google.cloud.firestore import DELETE_FIELD
+        from google.cloud.firestore_v1.types import Write
 
+        if (made := self._made(event, held)) is not None:
+            batch._add_write_pbs([Write.wrap(made)])
+
+    def _made(self, event: Event, held: DocumentSnapshot | None) -> Any:
+        """The write of an event, in the client's own protocol; None where what is there is as new.
+
+        `batch.create` and `batch.update` give the same, at twelve times the processor time, which the session's loop would wait for.
+        """
         body = {**event.body, "seq": event.seq, "token": event.token}
-        reference = self._client.document(_path(event.name))
+        before: Body = {} if held is None else held.to_dict()
+        if held is not None and age_of(before) >= (event.token, event.seq):
+            return None
+        made = _write_class()()
+        made.update.name = self._client.document(_path(event.name))._document_path
+        for name, value in body.items():
+            _fill(made.update.fields[name], value)
         if held is None:
-            batch.create(reference, body)
-            return
-        before = held.to_dict()
-        if age_of(before) < (event.token, event.seq):
-            gone = dict.fromkeys(before.keys() - body.keys(), DELETE_FIELD)
-            fields = {self._client.field_path(name): value for name, value in (body | gone).items()}
-            batch.update(reference, fields, option=self._client.write_option(last_update_time=held.update_time))
+            made.current_document.exists = False
+            return made
+        made.update_mask.field_paths.extend(sorted(self._client.field_path(name) for name in body | before))  # what is not in the body goes
+        made.current_document.update_time.CopyFrom(held.update_time.timestamp_pb())
+        return made
 
     def _held(self, names: list[str]) -> dict[str, DocumentSnapshot]:
         references = [self._client.document(_path(name)) for name in names]
@@ -191,6 +203,38 @@ def _pages(collection: CollectionReference) -> Iterator[DocumentSnapshot]:
         last = page[-1]
 
 
+@functools.cache
+def _write_class() -> Any:
+    """The class behind the client's own, whose fields are set without a wrapper around each."""
+    from google.cloud.firestore_v1.types import Write
+
+    return type(Write.pb(Write()))
+
+
+def _fill(field: Any, value: Any) -> None:
+    """Set a field to a plain JSON value."""
+    if value is None:
+        field.null_value = 0
+    elif isinstance(value, bool):
+        field.boolean_value = value
+    elif isinstance(value, int):
+        field.integer_value = value
+    elif isinstance(value, float):
+        field.double_value = value
+    elif isinstance(value, str):
+        field.string_value = value
+    elif isinstance(value, dict):
+        field.map_value.SetInParent()  # one without fields is a map, too
+        for name, each in value.items():
+            _fill(field.map_value.fields[name], each)
+    elif isinstance(value, list | tuple):
+        field.array_value.SetInParent()
+        for each in value:
+            _fill(field.array_value.values.add(), each)
+    else:
+        raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
 @contextmanager
 def _translated(project: str) -> Iterator[None]:
     """Errors of the client in the block become ours."""
@@ -263,7 +307,7 @@ def _refresh(client: Client) -> None:
     from google.auth.transport.requests import Request
 
     if hasattr(client._credentials, "refresh") and not environment().get("FIRESTORE_EMULATOR_HOST"):
-        client._credentials.refresh(partial(Request(), timeout=_TIMEOUT_S))
+        client._credentials.refresh(functools.partial(Request(), timeout=_TIMEOUT_S))
 
 
 def _path(name: str) -> str:

@@ -1,7 +1,7 @@
 """The output of a running session, refreshed from time to time: its tables, its page and its mirror, and what they need of the venue.
 
 Backtrader's thread only reads the recorders. Tables and page, which grow with the session, are written by a child process; a thread waits
-for that and writes the mirror, so that no order waits for a file.
+for that, and another one writes the mirror, so that no order waits for a file, and the mirror for no table.
 """
 
 from __future__ import annotations
@@ -69,26 +69,32 @@ class SessionOutput:
         self._began = 0.0
         self._is_over = False
         self._next: float | None = None
+        self._copying: threading.Thread | None = None
+        self._next_copy = 0.0
 
     @property
     def is_busy(self) -> bool:
         """Whether a job is in progress."""
-        return self._thread is not None and self._thread.is_alive()
+        return _runs(self._thread)
 
     def refresh(self) -> None:
-        """Start a job where one is due; end one that hangs."""
+        """Start what is due; end a job that hangs."""
         now = time.monotonic()
-        if self.is_busy:
-            if now > self._began + self._longest_s:
-                self._writer.stop()
-            return
         if self._next is None:
-            self._next = now + self._first_s
-        if now < self._next or (job := self._job()) is None:
+            self._next = self._next_copy = now + self._first_s
+        if self.is_busy and now > self._began + self._longest_s:
+            self._writer.stop()
+        writes, copies = now >= self._next and not self.is_busy, now >= self._next_copy and not _runs(self._copying)
+        if not (writes or copies) or (job := self._job()) is None:
             return
-        self._began, self._next = now, now + self._least_s
-        self._thread = threading.Thread(target=self._run, args=(job,), name="output", daemon=True)
-        self._thread.start()
+        if copies:
+            self._next_copy = now + self._least_s
+            self._copying = threading.Thread(target=self._copy, args=(job.status,), name="mirror", daemon=True)
+            self._copying.start()
+        if writes:
+            self._began, self._next = now, now + self._least_s
+            self._thread = threading.Thread(target=self._run, args=(job,), name="output", daemon=True)
+            self._thread.start()
 
     def finish(self) -> None:
         """Write everything in this process, which ends now, and the mirror."""
@@ -98,6 +104,8 @@ class SessionOutput:
             if self.is_busy:
                 self._writer.stop()
                 self._thread.join(_ENDED_S)
+        if self._copying is not None:
+            self._copying.join(_ENDED_S)
         self._keep_facts(last=True)
         if (job := self._job()) is None:
             return
@@ -114,12 +122,14 @@ class SessionOutput:
         except Exception:  # noqa: BLE001 - as with the mirror; they are asked for again
             _LOG.error("facts not kept", exc_info=True)
 
-    def _run(self, job: WriteJob) -> None:
-        self._keep_facts()
+    def _copy(self, status: SessionStatus) -> None:
         try:
-            self._mirror.write(job.status)
+            self._mirror.write(status)
         except Exception:  # noqa: BLE001 - a state that cannot be written must not stop a session; it is written again
             _LOG.error("mirror not written", exc_info=True)
+
+    def _run(self, job: WriteJob) -> None:
+        self._keep_facts()
         if self._is_over:
             return
         try:
@@ -130,3 +140,7 @@ class SessionOutput:
         else:
             now = time.monotonic()
             self._next = max(self._began + self._least_s, now + _SHARE * (now - self._began))
+
+
+def _runs(thread: threading.Thread | None) -> bool:
+    return thread is not None and thread.is_alive()

@@ -10,22 +10,22 @@ import itertools
 import json
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
 from forwardtrader.core import atomic
 from forwardtrader.core.atomic import private_folder
 from forwardtrader.core.clock import Clock
-from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.errors import ConfigError, StoreDamaged, TradingError
 from forwardtrader.core.settings import Settings
 from forwardtrader.live import control
 from forwardtrader.live.mirror.collector import PLAN, SESSION
-from forwardtrader.live.mirror.restore import restore
+from forwardtrader.live.mirror.restore import not_whole, restore
 from forwardtrader.live.mirror.session_mirror import remember_token, token_of
 from forwardtrader.live.output.lease import Lease, LeaseStore
 from forwardtrader.live.output.state_store import Body, StateStore, plain
@@ -42,6 +42,14 @@ _PLANNED: Final = {"models", "strategies", "learning", "risk"}  # groups of sett
 Say = Callable[[str], None]
 
 
+class Documents(Protocol):
+    """The documents of a mirror."""
+
+    def get(self, name: str) -> Body | None: ...
+
+    def below(self, name: str) -> dict[str, Body]: ...
+
+
 def take_over(request: LiveRequest, clock: Clock, say: Say) -> LiveRequest:
     """Restore the session of a request, and return the request with the settings that it was begun with.
 
@@ -56,21 +64,48 @@ def take_over(request: LiveRequest, clock: Clock, say: Say) -> LiveRequest:
     project = request.settings.live.firestore_project or project_of_key()
     if not project:
         raise ConfigError("--from-firestore: set live.firestore_project, and FIREBASE_CREDENTIALS_PATH to a key of that project")
-    mirror = FirestoreMirror(project)
+    mirror, leases = FirestoreMirror(project), FirestoreLeases(project)
+    taken, _ = _as_it_stands(request, mirror, project)
+    token = wait_for_lease(taken, _account(taken), leases, clock, say)
+    try:
+        taken, status = _as_it_stands(request, mirror, project)  # again: whoever held the lease may have gone on for days
+        _put_in_place(taken, mirror, status, token, clock, say)
+    except BaseException:
+        _give_back(taken, leases, token, clock)
+        raise
+    return taken
+
+
+def _as_it_stands(request: LiveRequest, mirror: Documents, project: str) -> tuple[LiveRequest, Body]:
+    """The request with the settings of the session, and the session's status."""
     status = mirror.get(f"sessions/{request.name}")
     if status is None or not status.get("settings"):
-        raise ConfigError(f"--from-firestore: project {project} has no session {request.name!r}; look at the name")
+        raise ConfigError(
+            f"--from-firestore: project {project} has no session {request.name!r}; look at the name, or type --sync-firestore on the "
+            f"machine that has its files"
+        )
     begun = mirror.get(f"sessions/{request.name}/settings/{status['settings']}")
-    taken = as_begun(request, begun or {}, project)
-    token = wait_for_lease(taken, _account(taken), FirestoreLeases(project), clock, say)
-    with closing(StateStore(Path(taken.settings.live.state_path), clock)) as store, control.held(control.lock_of(taken.folder), taken.name):
-        if has_newest(taken, status, store):
-            say(f"session {taken.name} was last run here; its own files are used")
+    if begun is None:
+        raise StoreDamaged(not_whole(request.name, "its settings are missing"))
+    return as_begun(request, begun, project), status
+
+
+def _put_in_place(request: LiveRequest, mirror: Documents, status: Body, token: int, clock: Clock, say: Say) -> None:
+    state = Path(request.settings.live.state_path)
+    with closing(StateStore(state, clock)) as store, control.held(control.lock_of(request.folder), request.name):
+        if has_newest(request, status, store):
+            say(f"session {request.name} was last run here; its own files are used")
         else:
-            _restore(taken, mirror.below(f"sessions/{taken.name}"), status, store, say)
+            _restore(request, mirror.below(f"sessions/{request.name}"), status, store, say)
         store.token = token
-        remember_token(store, taken.name, token)
-    return taken
+        remember_token(store, request.name, token)
+
+
+def _give_back(request: LiveRequest, leases: LeaseStore, token: int, clock: Clock) -> None:
+    """Let another machine try, where this one could not."""
+    now, account = clock.now().timestamp(), _account(request)
+    with suppress(TradingError):
+        leases.take(lease_name(request, account), Lease(holder_of(request, account), now, token, request.name), now)
 
 
 def as_begun(request: LiveRequest, begun: Body, project: str) -> LiveRequest:
@@ -127,7 +162,7 @@ def _restore(request: LiveRequest, documents: dict[str, Body], status: Body, sto
     for left in made.glob("*"):
         left.unlink()
     private_folder(made)
-    restored = restore(made, below)
+    restored = restore(made, request.name, below)
     _write_rooms(made / PLAN, request.settings)
     if aside := _set_aside(folder):
         say(f"older files of session {request.name} are kept in {aside}")

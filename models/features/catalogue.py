@@ -21,7 +21,9 @@ from forwardtrader.models.features.bars import VOLATILITY_BARS, Bars, floored
 from forwardtrader.models.features.cross_section import MARKET
 from forwardtrader.models.features.factor_features import LONGEST, PREFIX, factor_of, feature_names
 from forwardtrader.models.features.feature import Feature
+from forwardtrader.models.features.incremental_graph import GraphSeries
 from forwardtrader.models.features.rolling import Series, lag, window_max, window_mean, window_min, window_rms, window_sum
+from forwardtrader.models.features.time_series.catalogue import TIME_SERIES
 
 FEATURES: Final[dict[str, Feature]] = {}
 # What the features of the catalogue are about, by their names: those of one group say in part the same.
@@ -62,14 +64,14 @@ def looks_at_others(names: Iterable[str]) -> bool:
 
 
 def named(name: str) -> Feature:
-    """The feature of that name: of the catalogue, of the market, made of a factor, or a user's own.
+    """The feature of that name: of the catalogue, of the market, of time-series analysis, made of a factor, or a user's own.
 
     Raises:
         FingerprintMismatch: a user's own that no one has chosen in this process, or whose code has changed since.
     """
     if factor_of(name):
         return Feature(name, LONGEST, lambda bars: _of_factor(bars, name))
-    return FEATURES.get(name) or MARKET.get(name) or own_features.at_hand(name)
+    return FEATURES.get(name) or MARKET.get(name) or TIME_SERIES.get(name) or own_features.at_hand(name)
 
 
 def all_names(factors: Iterable[str]) -> tuple[str, ...]:
@@ -83,6 +85,8 @@ def group_of(name: str) -> str:
         return f"factor {factor_of(name).removeprefix(PREFIX)}"
     if name in MARKET:
         return "market"
+    if name in TIME_SERIES:
+        return "time series"
     if name not in FEATURES:
         return f"own {own_features.short_name(name)}"
     return next((group for group, shapes in GROUPS.items() if any(fnmatchcase(name, shape) for shape in shapes)), name)
@@ -229,7 +233,14 @@ for _name, _period, _harmonic in _WAVES:
 
 
 def _stochastic(bars: Bars, n: int, *, flat: float) -> Series:
-    """That of the `ta` package, built from extremes, which leave no rounding behind in a running window; `flat` where there is no range."""
+    """That of the `ta` package, built from extremes, which leave no rounding behind in a running window; `flat` where there is no range.
+
+    A recorded series takes the same steps without pandas, so the bits are the same.
+    """
+    coming: object = bars.close
+    if isinstance(coming, GraphSeries):
+        lowest, highest = window_min(bars.low, n), window_max(bars.high, n)
+        return np.where(highest > lowest, 100 * (bars.close - lowest) / (highest - lowest), flat + 0.0 * highest)
     from ta import momentum
 
     out = np.array(momentum.stoch(*(pd.Series(x) for x in (bars.high, bars.low, bars.close)), window=n, smooth_window=1), dtype=np.float64)

@@ -11,7 +11,7 @@ import pandas as pd
 from forwardtrader.strategies.ended_symbols import AT_LAST_PRICE
 from forwardtrader.strategies.learning.account_learning import AccountLearning
 from forwardtrader.strategies.learning.symbol_learning import SeenBar
-from forwardtrader.strategies.order_rules import is_dust
+from forwardtrader.strategies.portfolio.decision import may_move
 from forwardtrader.strategies.portfolio.portfolio_manager import PortfolioManager, Standing
 from forwardtrader.strategies.portfolio.recorded_correlations import RecordedCorrelations
 from forwardtrader.strategies.replay_account import Holding, Inside, ReplayAccount
@@ -19,7 +19,9 @@ from forwardtrader.strategies.replay_track import Flags, Floats, Track
 from forwardtrader.strategies.risk import DAY_SECONDS, Gate, RiskState, update
 from forwardtrader.strategies.signals import stays
 
-_LOOK: Final = 128  # bars looked at in one go; twice as many each time nothing was found
+_MOST_WAIT: Final = 64  # bars gone one by one after a look ahead that hardly gained any
+_WORTH: Final = 4  # bars that a look ahead costs as much as
+_LOOK: Final = 32  # bars looked at in one go; twice as many each time nothing was found
 _CAUTION: Final = 1e-9  # what lies this near to a limit is worked out bar by bar
 
 
@@ -59,7 +61,7 @@ class ReplayPosition:
     @property
     def flat(self) -> bool:
         """Whether nothing is held that could be sold at the newest price."""
-        return not self.holding.size or is_dust(self.holding.size, self.holding.close, self.holding.market)
+        return not self.holding.size or self.manager.is_dust(self.holding.size, self.holding.close)
 
     def seen(self, row: int) -> SeenBar | None:
         """The bar of the row with its forecast, as far as something is learned from it."""
@@ -95,9 +97,9 @@ class ReplayPosition:
         if size and rows.start < track.end < rows.stop:  # its last bar is over within these rows, and it is closed
             before = self.acts(slice(rows.start, track.end), equity[: track.end - rows.start])
             return np.append(before, np.ones(rows.stop - track.end, dtype=bool))
-        if not size or is_dust(size, close.max(), holding.market):
+        if not size or self.manager.is_dust(size, close.max()):
             return np.asarray(self.entries[rows] & (track.times[rows] >= self.manager.state.resume_at))
-        if is_dust(size, close.min(), holding.market):
+        if self.manager.is_dust(size, close.min()):
             return np.ones(len(close), dtype=bool)
         stop = holding.resting_stop
         near = np.minimum(track.low[rows], close) <= stop if size > 0.0 else np.maximum(track.high[rows], close) >= stop
@@ -105,6 +107,27 @@ class ReplayPosition:
             held = size * close / equity
         quiet = stays(self.location[rows], track.steady[rows], held, track.cap[rows], track.params.edge)
         return np.asarray(track.here[rows] & (near | ~quiet))
+
+    def outlook(self, rows: slice, equity: Floats) -> tuple[Floats, Floats, Floats]:
+        """Gain, scale and exposure of each row, as a decision for all symbols sees them; no gain where it cannot be traded."""
+        track, size = self.track, 0.0 if self.flat else self.holding.size
+        free = track.here[rows] & (track.times[rows] >= self.manager.state.resume_at)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(free, self.location[rows], np.nan), track.steady[rows], size * track.close[rows] / equity
+
+    def is_met(self, rows: slice) -> Flags:
+        """Rows on which a position may reach its stop, lacks a bar, ends, or is no dust any more or dust from then on."""
+        holding, track, close = self.holding, self.track, self.track.close[rows]
+        size, ended = holding.size, np.arange(rows.start, rows.stop) >= track.end
+        if not size:
+            return np.zeros(len(close), dtype=bool)
+        if self.flat and self.manager.is_dust(size, close.max()):
+            return ended
+        if self.flat or self.manager.is_dust(size, close.min()):
+            return np.ones(len(close), dtype=bool)
+        stop = holding.resting_stop
+        near = np.minimum(track.low[rows], close) <= stop if size > 0.0 else np.maximum(track.high[rows], close) >= stop
+        return np.asarray(near | ~track.here[rows])
 
     def values(self, rows: slice, total: Floats) -> Floats:
         """`total` plus the position's value at each close, in the order in which `ReplayAccount.equity` adds."""
@@ -129,6 +152,7 @@ class Walk:
         self.day_starts = np.searchsorted(self.days, self.days)
         self.limits = positions[0].track.params.limits
         self.risk = RiskState.start(account.equity(), float(times[0]))
+        self._wait = self._waited = 0
 
     def decide_together(self, manager: PortfolioManager, recorded: RecordedCorrelations) -> None:
         """Have all symbols of a bar decided on at once."""
@@ -196,24 +220,55 @@ class Walk:
 
     def _pass_over(self, row: int) -> int:
         """The first row from `row` on at which something may happen; those before it are written down."""
-        if self.learning is not None:
+        if self.learning is not None or not self._looks_ahead():
             return row
-        if self.together is not None and any(position.holding.size for position in self.positions):
-            return row  # it has something to do on most bars
+        first = row
         last, look = len(self.times), _LOOK
         while row < last and self._settled(row):
             rows = slice(row, min(self._horizon(row, look), last))
             equity, cash = self._values(rows)
             opened = self._day_opens(row, equity)
             acts = self._near_a_limit(equity, opened) | self._is_forced(rows)
-            for position in self.positions:
-                acts = acts | position.acts(rows, equity)
+            acts = acts | (self._acts_together(rows, equity) if self.together is not None else self._acts_alone(rows, equity))
             quiet = int(acts.argmax()) if acts.any() else len(acts)
             self._write_down(row, equity[:quiet], cash[:quiet], opened[:quiet])
             row, look = row + quiet, 2 * look
             if quiet < len(acts):
+                self._wait = 0 if row - first >= _WORTH else min(2 * self._wait + 1, _MOST_WAIT)
                 break
         return row
+
+    def _looks_ahead(self) -> bool:
+        """Whether to look ahead from here: always while nothing is held, else the less often the less it gained."""
+        if self._wait <= self._waited or all(position.flat for position in self.positions):
+            self._waited = 0
+            return True
+        self._waited += 1
+        return False
+
+    def _acts_alone(self, rows: slice, equity: Floats) -> Flags:
+        """Rows on which some symbol may act, each decided on by itself."""
+        acts = np.zeros(len(equity), dtype=bool)
+        for position in self.positions:
+            acts = acts | position.acts(rows, equity)
+        return acts
+
+    def _acts_together(self, rows: slice, equity: Floats) -> Flags:
+        """Rows on which the decision for all may give another exposure than is held, or a stop may be filled.
+
+        Where no symbol's gain lies beyond what the risk of all that is held asks for, and no limit is passed, `decision.targets` gives what
+        is held.
+        """
+        assert self.together is not None and self.recorded is not None
+        if all(position.flat for position in self.positions):
+            return self._acts_alone(rows, equity)
+        told = [position.outlook(rows, equity) for position in self.positions]
+        gains, scales, held = (np.column_stack(column) for column in zip(*told, strict=True))
+        shorts = np.array([position.track.params.edge.shorts for position in self.positions], dtype=bool)
+        acts = may_move(gains, scales, held, shorts, self.recorded.matrices[rows], self.together.rule)
+        for position in self.positions:
+            acts = acts | position.is_met(rows)
+        return acts
 
     def _values(self, rows: slice) -> tuple[Floats, Floats]:
         """Equity and cash at the close of rows on which nothing happens."""

@@ -14,19 +14,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from forwardtrader.strategies.portfolio.rule import PortfolioRule
 
 _SWEEPS: Final = 200
 _HALVINGS: Final = 30
+_CAUTION: Final = 1e-9  # what lies this near to a limit may be on either side of it
 _STILL: Final = 1e-12  # shares of equity; a sweep that moves nothing by more is the last
 Matrix = Sequence[Sequence[float]]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(NamedTuple):
     """One symbol as the decision sees it.
 
     A symbol without forecast (NaN, a location of exactly zero, or a scale that is not above zero) is closed. One that has no bar now, or
@@ -72,6 +76,30 @@ def targets(outlooks: Sequence[Outlook], correlations: Matrix, rule: PortfolioRu
 def is_idle(outlooks: Sequence[Outlook], rule: PortfolioRule) -> bool:
     """Whether nothing is held and no forecast is worth a trade, so that `targets` gives what is held."""
     return all(one.held == 0.0 and not abs(one.gain) > rule.enter * one.cost for one in outlooks)
+
+
+def may_move(gains: Floats, scales: Floats, held: Floats, shorts: Flags, correlations: Floats, rule: PortfolioRule) -> Flags:
+    """Rows [T] on which `targets` may give another exposure than is held; on all others it surely gives what is held.
+
+    Args:
+        gains, scales, held: as of `Outlook` [T, symbols]; a gain is NaN where there is no forecast, or a symbol that is not held cannot be
+            traded.
+        shorts: of each symbol.
+        correlations: [T, symbols, symbols].
+    """
+    spreads = np.where(scales > 0.0, scales, 0.0) * held
+    joint = (correlations @ spreads[:, :, None])[:, :, 0]
+    known, side = np.isfinite(gains) & (gains != 0.0) & (scales > 0.0), np.where(held < 0.0, -1.0, 1.0)
+    with np.errstate(invalid="ignore"):
+        toward = (gains - rule.aversion * scales * joint) * side
+        near = _CAUTION * (rule.enter + np.abs(gains))
+        grows, shrinks = toward > rule.enter - near, toward < -rule.leave + near
+        turns = shorts & (toward < -rule.enter + near)
+    moves = known & (grows | np.where(held == 0.0, turns, shrinks) | (np.abs(held) > rule.cap * (1.0 - _CAUTION)))
+    spread = np.sqrt(np.maximum(0.0, (spreads * joint).sum(axis=1)))
+    load = np.maximum(np.abs(held).sum(axis=1) / rule.gross, np.abs(held.sum(axis=1)) / rule.net)
+    full = np.maximum(load, spread / rule.volatility) > (1.0 + rule.slack) * (1.0 - _CAUTION)
+    return np.asarray(moves.any(axis=1) | ((held != 0.0) & ~known).any(axis=1) | full)
 
 
 def _covariance(outlooks: Sequence[Outlook], correlations: Matrix, weight: float) -> list[list[float]]:

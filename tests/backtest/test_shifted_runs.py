@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forwardtrader.backtest import shifted_runs
 from forwardtrader.backtest.forecasting import Forecasts, tables, train
 from forwardtrader.backtest.job import judge_market
 from forwardtrader.backtest.request import BacktestRequest
@@ -133,3 +134,14 @@ def test_our_strategy_is_always_asked_and_one_that_does_not_look_at_forecasts_ne
     _, deaf = judge_market(replace(ready.request, strategy=strategy(tmp_path, "Deaf", DEAF)), ready.markets, CLOCK)
     assert not deaf.evidence.has_forecasts
     assert not any("forecast" in reason for reason in deaf.judgement.reasons)
+
+
+def test_several_processes_find_what_one_finds(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = shifted_replays(ready.markets, ready.forecasts, ready.request, 365, unheard)
+    monkeypatch.setattr(shifted_runs, "WORTH_PROCESSES", 0)
+    two = replace(ready.request, settings=changed(ready.request.settings, {"models.jobs": 2}))
+    beside = shifted_replays(ready.markets, ready.forecasts, two, 365, unheard)
+    assert here is not None and beside is not None
+    np.testing.assert_array_equal(here.sharpes, beside.sharpes)
+    np.testing.assert_array_equal(here.total_returns, beside.total_returns)
+    pd.testing.assert_frame_equal(here.equity, beside.equity)

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -40,6 +41,10 @@ class Emulator:
     def is_googles(self) -> bool:
         return self._words[0].endswith("java")
 
+    @property
+    def pid(self) -> int:
+        return 0 if self._process is None else self._process.pid
+
     def start(self) -> None:
         self._process = subprocess.Popen(self._words, cwd=NODE if NODE.is_dir() else ROOT, stdout=subprocess.DEVNULL,
                                          stderr=subprocess.DEVNULL)  # fmt: skip
@@ -50,6 +55,16 @@ class Emulator:
                     return
             time.sleep(0.1)
         raise AssertionError("the emulator does not start")
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """While the block runs it takes what is sent to it, and answers nothing; it goes on with all of it afterwards."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         if self._process is not None:

@@ -6,6 +6,7 @@ after so many intents were written, wherever that is.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -37,14 +38,16 @@ class Fuse:
     def __init__(self, point: str, side: str, kind: str, count: int) -> None:
         self.point, self.side, self.kind, self.left = point, side, kind, count
 
-    def at(self, point: str, intent: Intent) -> None:
-        if (point, intent.request.side, kind_of(intent)) == (self.point, self.side, self.kind):
-            self.left -= 1
-            if not self.left:
-                self.burn(intent)
+    def at(self, point: str, intent: Intent) -> bool:
+        """Whether the order stays at this point from now on, where its process does not die at once."""
+        if (point, intent.request.side, kind_of(intent)) != (self.point, self.side, self.kind):
+            return False
+        self.left -= 1
+        return not self.left and self.burn(intent)
 
-    def burn(self, intent: Intent) -> None:
+    def burn(self, intent: Intent) -> bool:
         os.kill(os.getpid(), signal.SIGKILL)
+        return True
 
 
 def lay(fuse: Fuse) -> None:
@@ -52,12 +55,14 @@ def lay(fuse: Fuse) -> None:
     create, on_answer, book = OrderSubmitter._create, OrderLookup.on_answer, Journal.book
 
     async def dying_create(self: Any, intent: Intent, **named: Any) -> None:
-        fuse.at("before the wire", intent)
+        if fuse.at("before the wire", intent):
+            await asyncio.Event().wait()
         await create(self, intent, **named)
         fuse.at("after the answer is kept", intent)
 
     async def dying_on_answer(self: Any, intent: Intent, answer: Any) -> None:
-        fuse.at("before the answer is kept", intent)
+        if fuse.at("before the answer is kept", intent):
+            await asyncio.Event().wait()
         await on_answer(self, intent, answer)
 
     def dying_book(self: Any, execution: Execution) -> bool:

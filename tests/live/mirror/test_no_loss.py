@@ -1,5 +1,6 @@
 """A hundred thousand documents through restarts of the emulator, which forgets everything, and kills of the process that writes them.
 
+It writes no more than a fiftieth of them ahead of what was sent, so that a restart has much to forget.
 How many, and how often: FIRESTORE_EVENTS and FIRESTORE_FAULTS; `make firestore-soak` runs it.
 """
 
@@ -29,13 +30,13 @@ EVENTS = int(os.environ.get("FIRESTORE_EVENTS", "100000"))
 FAULTS = int(os.environ.get("FIRESTORE_FAULTS", "20"))
 NAME = "sessions/soak/trading_logs/{:08d}"
 WRITER = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 from forwardtrader.live.mirror.mirror_queue import MirrorQueue
 from forwardtrader.live.output.firestore import FirestoreMirror
 from forwardtrader.live.output.state_store import StateStore, Urgency
 
-path, acknowledged, project, upto = sys.argv[1:]
+path, acknowledged, project, upto, ahead = sys.argv[1:]
 store = StateStore(Path(path))
 queue = MirrorQueue(store, FirestoreMirror(project), every_s=0.2)
 queue.start()
@@ -46,6 +47,8 @@ with open(acknowledged, "r+b", buffering=0) as said:
         store.set("sessions/soak", {"n": n})
         said.seek(0)
         said.write(b"%08d" % n)
+        while n % 100 == 0 and store.lag().waiting > int(ahead):
+            time.sleep(0.05)
 queue.stop(0.0)
 os._exit(0)
 """
@@ -58,7 +61,7 @@ class Writer:
         self.store = folder / "state.db"
         self.said = folder / "said"
         self.said.write_text(f"{-1:08d}")
-        self._words = [sys.executable, "-c", WRITER, str(self.store), str(self.said), project, str(EVENTS)]
+        self._words = [sys.executable, "-c", WRITER, str(self.store), str(self.said), project, str(EVENTS), str(max(100, EVENTS // 50))]
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:

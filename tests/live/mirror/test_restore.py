@@ -57,7 +57,7 @@ def session(tmp_path: Path) -> Any:
 
 
 def test_a_session_on_paper_comes_back_row_by_row(session: RecordedSession, tmp_path: Path) -> None:
-    found = restore(tmp_path / "other", documents_of(tmp_path, session))
+    found = restore(tmp_path / "other", "one", documents_of(tmp_path, session))
     assert tables(tmp_path / "other" / "session.db") == tables(session.folder / "session.db")
     assert (tmp_path / "other" / "plan.json").read_text() == (session.folder / "plan.json").read_text()
     assert found.text == "300 bars, 30 fills, 30 orders"
@@ -73,7 +73,7 @@ def test_marks_and_funding_of_perpetuals_come_back_also_those_that_came_late_or_
     facts.keep("ETH/USDT", [(BEGAN, math.nan, math.nan, math.nan, math.nan)], [])
     documents = documents_of(tmp_path, session, there)
     assert documents["trading_logs/2023-11-15T14:50:00.000Z"]["iteration"] == 200
-    restore(tmp_path / "other", documents)
+    restore(tmp_path / "other", "one", documents)
     ours, theirs = (tables(place / "session.db") for place in (tmp_path / "other", session.folder))
     assert len(ours["perpetual_marks"]) == 300 and len(ours["perpetual_funding"]) == 2
     assert ours == theirs
@@ -84,7 +84,7 @@ def test_on_paper_what_is_younger_than_the_newest_bar_is_left_to_the_replay(sess
     newest = sorted(name for name in documents if name.startswith("trading_logs/"))[-20:]  # which the other machine did not send any more
     for name in newest:
         del documents[name]
-    restore(tmp_path / "other", documents)
+    restore(tmp_path / "other", "one", documents)
     found, whole = tables(tmp_path / "other" / "session.db"), tables(session.folder / "session.db")
     assert (len(found["fills"]), len(found["orders"]), len(found["equity"])) == (28, 28, 280)
     assert len(whole["fills"]) == 30
@@ -110,7 +110,7 @@ def test_with_real_orders_the_journal_comes_back_and_asks_the_venue_for_what_it_
     journal.remember("start_equity", 1000.0)
     journal.close()
     documents = documents_of(tmp_path, session, there)
-    restore(tmp_path / "other", documents)
+    restore(tmp_path / "other", "one", documents)
     ours, theirs = tables(tmp_path / "other" / "journal.db"), tables(session.folder / "journal.db")
     marks, kept = dict(ours.pop("marks")), dict(theirs.pop("marks"))
     assert ours == theirs
@@ -124,9 +124,9 @@ def test_with_real_orders_the_journal_comes_back_and_asks_the_venue_for_what_it_
 
 def test_documents_that_make_no_session_are_one_line(tmp_path: Path, session: RecordedSession) -> None:
     with pytest.raises(StoreDamaged, match="is not whole"):
-        restore(tmp_path / "other", {})
+        restore(tmp_path / "other", "one", {})
     documents = documents_of(tmp_path, session)
     name = next(name for name in documents if name.startswith("trading_logs/"))
     del documents[name]["account"]
     with pytest.raises(StoreDamaged, match="is not whole"):
-        restore(tmp_path / "third", documents)
+        restore(tmp_path / "third", "one", documents)

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import hypothesis.strategies as st
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given, settings
 
 from forwardtrader.core.errors import ConfigError, TradingError, VenueBusy, VenueRefused, VenueUnreachable
 from forwardtrader.live.mirror.mirror_queue import MirrorQueue
@@ -69,6 +71,33 @@ def test_written_twice_changes_nothing_and_an_older_event_never_replaces_a_newer
     mirror.put([Event(6, "sessions/a", {"m": 6})])
     assert mirror.get("sessions/a") == {"m": 6, "seq": 6, "token": 0}
     assert mirror.get("sessions/b") == {"n": 1, "seq": 1, "token": 0}
+
+
+NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8)
+PLAIN = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | NAMES
+BODIES = st.dictionaries(NAMES, st.recursive(PLAIN, lambda inner: st.lists(PLAIN, max_size=3) | st.dictionaries(NAMES, inner, max_size=3)))
+
+
+@given(body=BODIES)
+@settings(max_examples=50, deadline=None)
+def test_a_write_is_the_one_that_the_client_itself_would_make(body: dict[str, Any]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
+        mirror = FirestoreMirror("practice-never-asked")
+    batch = mirror._client.batch()
+    batch.create(mirror._client.document("sessions/a"), {**body, "seq": 5, "token": 3})
+    assert [mirror._made(Event(5, "sessions/a", body, 3), None)] == [write._pb for write in batch._write_pbs]
+
+
+def test_a_document_that_changes_comes_back_as_it_was_written_whatever_its_fields_are_called(mirror: FirestoreMirror) -> None:
+    bodies: list[dict[str, Any]] = [
+        {"a.b": 1, "`": None, " ": [], "deep": {"x.y": {}, "n": [1.5, True, "text", {"in": []}]}},
+        {"a.b": 2, "deep": {"z": -1}, "ü\\": "new", "large": 2**62},
+        {},
+    ]
+    for number, body in enumerate(bodies, 1):
+        mirror.put([Event(number, "sessions/a", body)])
+        assert facts(mirror.get("sessions/a")) == body
 
 
 def test_a_document_that_is_there_though_this_machine_thinks_it_is_new_is_read_first(mirror: FirestoreMirror) -> None:

@@ -67,6 +67,16 @@ def test_a_child_that_dies_is_told_of_and_the_next_writing_is_done(session: Reco
     assert "ended with -9" in trouble["reason"]
 
 
+def test_a_writing_that_takes_long_does_not_keep_the_mirror_waiting(session: RecordedSession, writer: Writer) -> None:
+    mirror = _Counting()
+    output = SessionOutput(session.job, session.store, mirror, writer=writer, first_s=0.0, least_s=0.0)
+    with FileLock(session.folder / "output.lock"):
+        wait_for(lambda: output.refresh() or mirror.copies > 2)
+        assert output.is_busy and not (session.folder / PAGE).exists()
+    output.finish()
+    assert mirror.heard == 1
+
+
 class _Facts:
     """Notes what was written already when it was asked, and fails."""
 
@@ -155,12 +165,13 @@ class _Deaf:
 
 
 class _Counting(_Deaf):
-    """Counts what it hears at the end."""
+    """Counts what it hears while the session runs, and at the end."""
 
-    heard = 0
+    heard, copies = 0, 0
 
     def write(self, status: SessionStatus, *, last: bool = False) -> None:
         self.heard += last
+        self.copies += not last
 
 
 def test_a_session_tells_its_mirror_everything_at_its_end(tmp_path: Path, writer: Writer) -> None:

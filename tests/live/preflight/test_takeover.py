@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.errors import ConfigError, StartRefused
+from forwardtrader.core.errors import ConfigError, StartRefused, StoreDamaged
 from forwardtrader.live.mirror.session_mirror import asked
 from forwardtrader.live.mirror.sync import synchronise
-from forwardtrader.live.output.firestore import FirestoreMirror
+from forwardtrader.live.output.firestore import FirestoreLeases, FirestoreMirror
 from forwardtrader.live.output.lease import Lease, MemoryLeases
+from forwardtrader.live.output.state_store import Event
 from forwardtrader.live.parity.command import compare
 from forwardtrader.live.preflight.owner import machine_name
 from forwardtrader.live.preflight.takeover import as_begun, take_over, wait_for_lease
@@ -90,6 +92,32 @@ def test_without_a_project_or_of_a_session_that_nobody_knows_it_is_one_line(fire
         take_over(read_request(["--session", "one"]), SystemClock(), print)
     with pytest.raises(ConfigError, match="has no session 'one'"):
         take_over(request_for(tmp_path, "one", 1, "--set", f"live.firestore_project={new_project()}"), SystemClock(), print)
+
+
+def test_after_the_wait_the_session_is_taken_as_it_is_then_and_the_lease_is_given_back_where_that_will_not_do(
+    firestore: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine may stand by for days."""
+    project = new_project()
+    request = request_for(tmp_path, "one", 1, "--set", f"live.firestore_project={project}")
+    begun = begun_as(replace(request, sandbox=True))
+    mirror = FirestoreMirror(project)
+    mirror.put([Event(1, "sessions/one", {"settings": "a"}), Event(1, "sessions/one/settings/a", begun)])
+
+    def waits(*_given: object) -> int:
+        mirror.put([Event(2, "sessions/one", {"settings": "b", "machine": "there", "updated": "later"})])
+        return wait_for_lease(*_given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("forwardtrader.live.preflight.takeover.wait_for_lease", waits)
+    with pytest.raises(StoreDamaged, match=r"its settings are missing.*--sync-firestore"):
+        take_over(request, SystemClock(), print)
+    now = SystemClock().now().timestamp()
+    taken = FirestoreLeases(project).take("session-one", Lease("another", now + 60, 0, "one"), now)
+    assert taken.holder == "another"
+    mirror.put([Event(3, "sessions/one/settings/b", begun)])
+    FirestoreLeases(project).take("session-one", Lease("another", now, taken.token, "one"), now)
+    with pytest.raises(StoreDamaged, match=r"session 'one' is not whole \(KeyError: 'state/plan'\); type --sync-firestore"):
+        take_over(request, SystemClock(), print)
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from forwardtrader.strategies.portfolio.decision import Outlook, is_idle, targets
+from forwardtrader.strategies.portfolio.decision import Outlook, is_idle, may_move, targets
 from forwardtrader.strategies.portfolio.rule import PortfolioRule
 from forwardtrader.strategies.signals import EdgeRule, decide
 
@@ -20,7 +21,8 @@ RULE = PortfolioRule(
 FINE = replace(RULE, min_change=0.0, slack=0.0)  # trades any amount
 WIDE = replace(FINE, cap=9.0, gross=99.0, net=99.0, volatility=9.0)  # no limit is near
 GAINS, SCALES, HELD = st.floats(-0.03, 0.03), st.floats(0.002, 0.05), st.floats(-0.25, 0.25)
-OUTLOOKS = st.lists(st.builds(Outlook, GAINS, SCALES, HELD, shorts=st.just(True), fixed=st.booleans()), min_size=1, max_size=5)
+ONE = st.builds(Outlook, GAINS, SCALES, HELD, shorts=st.just(True), fixed=st.booleans(), barred=st.just(False), cost=st.just(1.0))
+OUTLOOKS = st.lists(ONE, min_size=1, max_size=5)
 
 
 def together(size: int, correlation: float = 0.6) -> list[list[float]]:
@@ -81,15 +83,15 @@ def test_inside_the_region_nothing_is_traded(outlooks: list[Outlook]) -> None:
 
 @given(OUTLOOKS)
 def test_what_was_traded_is_not_traded_again_on_the_same_forecasts(outlooks: list[Outlook]) -> None:
-    free = [replace(one, fixed=False) for one in outlooks]
+    free = [one._replace(fixed=False) for one in outlooks]
     once = targets(free, together(len(free)), WIDE)
-    again = targets([replace(one, held=x) for one, x in zip(free, once, strict=True)], together(len(free)), WIDE)
+    again = targets([one._replace(held=x) for one, x in zip(free, once, strict=True)], together(len(free)), WIDE)
     assert again == pytest.approx(once, abs=1e-9)
 
 
 @given(OUTLOOKS)
 def test_a_mirrored_market_is_traded_in_mirror_image(outlooks: list[Outlook]) -> None:
-    mirrored = [replace(one, gain=-one.gain, held=-one.held) for one in outlooks]
+    mirrored = [one._replace(gain=-one.gain, held=-one.held) for one in outlooks]
     found = targets(outlooks, together(len(outlooks)), RULE)
     assert [-x for x in targets(mirrored, together(len(outlooks)), RULE)] == found
 
@@ -97,7 +99,7 @@ def test_a_mirrored_market_is_traded_in_mirror_image(outlooks: list[Outlook]) ->
 @given(OUTLOOKS, st.sampled_from([0.25, 0.5, 2.0, 8.0]))
 def test_the_unit_of_moves_does_not_matter(outlooks: list[Outlook], unit: float) -> None:
     rule = replace(RULE, enter=RULE.enter * unit, aversion=RULE.aversion / unit, volatility=RULE.volatility * unit)
-    scaled = [replace(one, gain=one.gain * unit, scale=one.scale * unit) for one in outlooks]
+    scaled = [one._replace(gain=one.gain * unit, scale=one.scale * unit) for one in outlooks]
     assert targets(scaled, together(len(outlooks)), rule) == pytest.approx(targets(outlooks, together(len(outlooks)), RULE), abs=1e-9)
 
 
@@ -115,7 +117,7 @@ def test_nothing_is_added_beyond_a_limit(outlooks: list[Outlook]) -> None:
 @given(OUTLOOKS)
 @example([Outlook(-0.03, 0.03, -0.25, shorts=True), Outlook(0.0, 0.03, 0.0), Outlook(0.0, 0.03, 2.2e-313, fixed=True)])
 def test_what_cannot_be_traded_stays_and_what_has_no_forecast_is_closed(outlooks: list[Outlook]) -> None:
-    blind = [replace(one, gain=math.nan) if i % 2 else one for i, one in enumerate(outlooks)]
+    blind = [one._replace(gain=math.nan) if i % 2 else one for i, one in enumerate(outlooks)]
     found = targets(blind, together(len(blind)), RULE)
     for one, x in zip(blind, found, strict=True):
         assert x == one.held if one.fixed else (one.known or x == 0.0)
@@ -123,13 +125,13 @@ def test_what_cannot_be_traded_stays_and_what_has_no_forecast_is_closed(outlooks
 
 @given(OUTLOOKS)
 def test_longs_alone_where_nothing_may_be_sold_short(outlooks: list[Outlook]) -> None:
-    long = [replace(one, held=abs(one.held), shorts=False) for one in outlooks]
+    long = [one._replace(held=abs(one.held), shorts=False) for one in outlooks]
     assert all(x >= 0.0 for x in targets(long, together(len(long)), RULE))
 
 
 @given(OUTLOOKS)
 def test_an_idle_account_is_left_as_it_is(outlooks: list[Outlook]) -> None:
-    flat = [replace(one, held=0.0) for one in outlooks]
+    flat = [one._replace(held=0.0) for one in outlooks]
     if is_idle(flat, RULE):
         assert targets(flat, together(len(flat)), RULE) == [0.0] * len(flat)
 
@@ -146,3 +148,36 @@ def test_a_hedge_takes_more_than_either_side_alone() -> None:
     hedged = targets(pair, together(2), rule)
     assert hedged[0] > alone
     assert hedged[0] == pytest.approx(-hedged[1])
+
+
+NEAR_ENTRY = st.floats(-2.0, 2.0).map(lambda share: share * RULE.enter)
+MAY_BE_HELD = st.one_of(st.just(0.0), HELD)
+ANY_GAIN = st.one_of(NEAR_ENTRY, GAINS, st.just(math.nan), st.just(0.0))
+ANY_SCALE = st.one_of(SCALES, st.sampled_from([math.nan, 0.0]))
+ANY = st.builds(
+    Outlook, ANY_GAIN, ANY_SCALE, MAY_BE_HELD, shorts=st.booleans(), fixed=st.just(False), barred=st.just(False), cost=st.just(1.0)
+)
+
+
+def moves(outlooks: list[Outlook], rule: PortfolioRule, correlation: float = 0.6) -> bool:
+    gains, scales, held = (np.array([[getattr(one, name) for one in outlooks]]) for name in ("gain", "scale", "held"))
+    shorts = np.array([one.shorts for one in outlooks])
+    return bool(may_move(gains, scales, held, shorts, np.array([together(len(outlooks), correlation)]), rule)[0])
+
+
+@settings(max_examples=500)
+@given(st.lists(ANY, min_size=1, max_size=5), st.sampled_from([RULE, FINE, WIDE, replace(RULE, slack=0.2, gross=0.3, net=0.2)]))
+def test_where_nothing_may_move_what_is_held_is_what_is_wanted(outlooks: list[Outlook], rule: PortfolioRule) -> None:
+    long_only = [one if one.shorts else one._replace(held=abs(one.held)) for one in outlooks]
+    if not moves(long_only, rule):
+        assert targets(long_only, together(len(long_only)), rule) == [one.held for one in long_only]
+
+
+def test_a_position_inside_its_region_may_not_move_and_one_that_is_traded_may() -> None:
+    inside = [Outlook(0.001, 0.01, 0.1, shorts=True), Outlook(-0.001, 0.01, -0.1, shorts=True), Outlook(0.0001, 0.01, 0.0)]
+    assert not moves(inside, RULE)
+    assert moves([*inside[:2], Outlook(0.02, 0.01, 0.0)], RULE)
+    assert moves([*inside[:2], Outlook(-0.02, 0.01, 0.0, shorts=True)], RULE) and not moves([*inside[:2], Outlook(-0.02, 0.01, 0.0)], RULE)
+    assert moves([Outlook(-0.02, 0.01, 0.1, shorts=True), *inside[1:]], RULE)
+    assert moves([Outlook(math.nan, 0.01, 0.1), *inside[1:]], RULE) and not moves([*inside[:2], Outlook(math.nan, 0.01, 0.0)], RULE)
+    assert moves(inside, replace(RULE, net=0.1, gross=0.1))
