@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.core.clock import FixedClock, SystemClock
+from forwardtrader.core.errors import NotTrained
 from forwardtrader.core.types import OHLCV, Timeframe
 
 PAGE: Final = Path(__file__).with_suffix(".md")
@@ -94,7 +95,7 @@ def _child(name: str, *, detail: bool, folder: Path) -> list[int]:
     request = read_request([*words, *(part for flag in own for part in (flag, f"{symbol}={folder / named[flag]}.csv"))], CLOCK)
     markets = load_markets(request, CLOCK)
     loaded = _resident()
-    simulate(markets, Forecasts(untrained(markets, request.settings.models, ValueError("none")), pd.DataFrame(), {}), request)
+    simulate(markets, Forecasts(untrained(markets, request.settings.models, NotTrained("none")), pd.DataFrame(), {}), request)
     from benchmarks.detail import Swinging as Traded  # this module as the strategy's loader found it
 
     return [loaded, Traded.resident, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]
