@@ -7,8 +7,8 @@ of the sample market, or with `--data` the hourly candles of DIR (`binance_spot_
 Differences are paired with the row that ships, bar by bar for losses (Diebold and Mariano 1995, all markets together, positive is better)
 and day by day for the Sharpe ratio, of returns in units of each row's own volatility. A kind of learning may be on by default where it
 lowers the loss (p below 0.05) or raises the Sharpe ratio beyond its interval, and makes neither worse. The table lands in
-`benchmarks/ablation.md`, that of coins in `benchmarks/ablation_coins.md`; `--keep DIR` keeps what each market came to, so that a run that was
-stopped goes on.
+`benchmarks/ablation.md`, that of coins in `benchmarks/ablation_coins.md`; `--keep DIR` keeps what each market came to, so that a run that
+was stopped goes on.
 """
 
 from __future__ import annotations
