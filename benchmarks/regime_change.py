@@ -46,11 +46,7 @@ AFTER: Final = timedelta(days=300)
 WEEK: Final = 168
 TOLERANCE: Final = 1.1
 NULL_YEARS: Final = ("2020-02-01", "2022-02-01")
-KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "schedule alone": {},
-    "with early retraining": {"early": True},
-    "and with correction at every bar": {"early": True, "adaptive": True},
-}
+KINDS: Final = ("schedule alone", "with early retraining", "and with correction at every bar")
 
 
 def changed_market(seed: int, change: pd.Timestamp, until: datetime) -> pd.DataFrame:
@@ -93,12 +89,14 @@ def recovery(seed: int, settings: ModelSettings) -> dict[str, float]:
         models = settings.model_copy(update={"save_path": path})
         walk = walk_forward({SYMBOL: candles}, first.to_pydatetime(), last.to_pydatetime(), settings=models, timeframe=HOUR)
         best = _losses(_optimum(walk, change, last), candles)
-        found = {}
-        for name, learning in KINDS.items():
-            chosen = LearningSettings.model_validate(learning)
-            own = _losses(online_walk_forward(walk, first.to_pydatetime(), last.to_pydatetime(), learning=chosen, timeframe=HOUR), candles)
-            found[name] = bars_until(own.loc[change:last], best.loc[change:last])
-    return found
+        early = online_walk_forward(
+            walk, first.to_pydatetime(), last.to_pydatetime(), learning=LearningSettings(early=True), timeframe=HOUR
+        )  # fmt: skip
+        corrected = OnlineWalkForward(walk.panel, walk.settings, early.served, LearningSettings(adaptive=True), HOUR)
+        return {
+            name: bars_until(_losses(each, candles).loc[change:last], best.loc[change:last])
+            for name, each in zip(KINDS, (walk, early, corrected), strict=True)
+        }
 
 
 def _optimum(walk: WalkForward, change: pd.Timestamp, last: pd.Timestamp) -> WalkForward:

@@ -45,7 +45,7 @@ class ModelRecord:
         entry = PromotionRecord(
             at=order.at if order else self._clock.now(), market=self._market, action=decision.action, by=decision.by,
             model_id=decision.card.model_id, other=decision.other, reason=decision.reason, session=self._session, since=decision.since,
-            boundary=decision.boundary, changed=decision.card.market_changed,
+            boundary=decision.boundary, changed=decision.changed,
         )  # fmt: skip
         self.entries.append(entry)
         self._own.add(entry)

@@ -161,7 +161,9 @@ class ModelSupply:
         newest = self.record.entries[-1]
         card = self.stock.card(newest.model_id)
         watched = newest.since or self._since(newest)
-        self.lifecycle = ModelLifecycle(self.rules, card, watched, self.record.scheduled, before=self._before(newest))
+        self.lifecycle = ModelLifecycle(
+            self.rules, card, watched, self.record.scheduled, before=self._before(newest), changed=newest.changed
+        )
         self._open_sources(terms)
         self._in_force(card, max(term.since for term in terms))
         return True

@@ -29,7 +29,7 @@ LossesOf = Callable[[ModelCard, datetime], ModelLosses]
 
 @dataclass(frozen=True)
 class TrainingCall:
-    """A boundary whose model is to be trained; on what came after `changed`, where the market is known to have changed."""
+    """A boundary whose model is to be trained; `changed` is when the market seems to have changed, if it did lately."""
 
     boundary: datetime
     by: Author
@@ -39,7 +39,10 @@ class TrainingCall:
 
 @dataclass(frozen=True)
 class Decision:
-    """A promotion decision. `card` is in force from the bar that opens at `since`; `other` was replaced, or refused."""
+    """A promotion decision. `card` is in force from the bar that opens at `since`; `other` was replaced, or refused.
+
+    `changed` is when the market seems to have changed, as known from then on.
+    """
 
     action: PromotionAction
     by: Author
@@ -48,6 +51,7 @@ class Decision:
     reason: str
     since: datetime
     boundary: datetime | None = None
+    changed: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class ModelLifecycle:
         watched: from the bar that opens then, outcomes count against it.
         scheduled: the newest boundary of the calendar that was called.
         pending: called and not yet decided, oldest first.
+        changed: when the market seems to have changed lately; the next models are trained with regard to it.
         before: gave way to the one in force, and comes back if that fails its guard period; None where nothing is guarded.
     """
 
@@ -105,6 +110,7 @@ class ModelLifecycle:
     scheduled: datetime
     pending: list[TrainingCall] = field(default_factory=list)
     before: ModelCard | None = None
+    changed: datetime | None = None
     _references: dict[str, Reference | None] = field(default_factory=dict)
     _scanned: bool = False
 
@@ -140,9 +146,9 @@ class ModelLifecycle:
             promoted, reason = False, f"{call.reason}: the same model"
         before, self.watched, self.before = self.card, since, None
         if promoted:
-            self.card, self.before = card, before
-            return Decision(PromotionAction.PROMOTED, call.by, card, before.model_id, reason, since, call.boundary)
-        return Decision(PromotionAction.KEPT, call.by, before, card.model_id, reason, since, call.boundary)
+            self.card, self.before, self.changed = card, before, call.changed
+            return Decision(PromotionAction.PROMOTED, call.by, card, before.model_id, reason, since, call.boundary, call.changed)
+        return Decision(PromotionAction.KEPT, call.by, before, card.model_id, reason, since, call.boundary, self.changed)
 
     def guard(self, coming: datetime, losses_of: LossesOf) -> Decision | None:
         """Roll back the model in force where it is broken, or by the end of its guard period significantly worse than the one before it."""
@@ -162,7 +168,7 @@ class ModelLifecycle:
         self.before = None
         if result.promoted:
             return None
-        self.card, self.watched = back, coming
+        self.card, self.watched, self.changed = back, coming, None
         return Decision(PromotionAction.ROLLED_BACK, Author.GUARD, back, failed.model_id, f"guard period: {result.reason}", coming)
 
     def give_up(self, call: TrainingCall, coming: datetime) -> None:
@@ -172,7 +178,7 @@ class ModelLifecycle:
 
     def apply_command(self, action: PromotionAction, card: ModelCard, reason: str, coming: datetime) -> Decision:
         """An operator's promotion or rollback: `card` is in force from the next bar."""
-        before, self.card, self.watched, self.before = self.card, card, coming, None
+        before, self.card, self.watched, self.before, self.changed = self.card, card, coming, None, None
         return Decision(action, Author.PERSON, card, before.model_id, reason, coming)
 
     def _is_time(self, coming: datetime) -> bool:
@@ -182,12 +188,12 @@ class ModelLifecycle:
         return bars >= self.rules.learning.block and (first or bars % self.rules.learning.block == 0)
 
     def _changed(self, boundary: datetime) -> datetime | None:
-        """When the market changed, as far as the model in force was trained after that and windows still reach farther back."""
-        changed = self.card.market_changed if self.rules.learning.early else None
+        """When the market seems to have changed, as far as a window of this boundary reaches farther back."""
+        changed = self.changed if self.rules.learning.early else None
         return changed if changed is not None and changed > boundary - self.rules.models.train_window else None
 
     def _follow_up(self, coming: datetime) -> TrainingCall | None:
-        """A model of a changed market is replaced each time there is twice as much to learn from, until the calendar does so."""
+        """A model is replaced each time there is twice as much to learn from of a market that seems to have changed."""
         boundary = datetime.fromisoformat(self.card.boundary)
         changed = self._changed(boundary)
         if changed is None:
@@ -216,7 +222,7 @@ class ModelLifecycle:
     def _reference(self, losses_of: LossesOf) -> Reference | None:
         if self.card.model_id not in self._references:
             end = datetime.fromisoformat(self.card.boundary)
-            first = max(end - self.rules.learning.reference, self._changed(end) or ANCHOR)
+            first = max(end - self.rules.learning.reference, self.card.market_changed or ANCHOR)
             losses = losses_of(self.card, first).losses(self.card, first, end, end)
             means = _blocks(losses, first, self.rules.block, (end - first) // self.rules.block)
             self._references[self.card.model_id] = reference(np.asarray([loss for _, loss in means], dtype=np.float64))

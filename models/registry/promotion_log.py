@@ -46,7 +46,7 @@ class PromotionRecord(BaseModel):
         other: the model that gave way (promoted, rolled back), or the challenger that was refused (kept).
         since: open time of the first bar it holds for; None for a command that no session has applied yet.
         boundary: of the model that was decided upon.
-        changed: when the market was found to have changed, for a model that learned from nothing older.
+        changed: when the market seems to have changed, as known from then on.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=(), serialize_by_alias=True)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.ablation import Found, Kept
 from benchmarks.latency import measure_appends
+from benchmarks.regime_change import bars_until, changed_market, shuffled_market
 from benchmarks.scale import ScaleCosts, paper
 from benchmarks.scaling.growth import exponent
 from benchmarks.scaling.million import MINUTE, drawn
 from benchmarks.scaling.retrains import growth
 from benchmarks.training.case import huber
 from benchmarks.training.rivals import cut_windows
+from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.schema import Origin
+from forwardtrader.feeds.history.sample_market import sample_candles
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 1.5])
@@ -66,3 +73,48 @@ def test_on_paper_more_machines_compute_faster_and_send_more() -> None:
     assert computing[0] == pytest.approx((100 * 48 * 1.0 + 100 * 1000 * 0.2) / 16 / 60, abs=0.1)
     assert computing == sorted(computing, reverse=True)
     assert sending == sorted(sending)
+
+
+def test_what_a_market_came_to_is_read_as_it_was_kept(tmp_path: Path) -> None:
+    days = pd.date_range("2020-01-01", periods=9, tz="UTC")
+    found = {
+        name: Found(pd.Series(np.arange(9.0) + n, days), 0.9, 0.88, pd.Series(np.arange(9.0) - n, days), 12.5)
+        for n, name in enumerate("ab")
+    }
+    kept = Kept(tmp_path / "kept", "terms")
+    assert kept.read("seed 0") == {}
+    kept.write("seed 0", found)
+    again = kept.read("seed 0")
+    assert list(again) == ["a", "b"]
+    for name, each in again.items():
+        pd.testing.assert_series_equal(each.losses, found[name].losses, check_freq=False, check_index_type=False)
+        pd.testing.assert_series_equal(each.returns, found[name].returns, check_freq=False, check_index_type=False)
+        assert (each.coverage, each.worst, each.turnover) == (0.9, 0.88, 12.5)
+    assert Kept(tmp_path / "kept", "other terms").read("seed 0") == {}
+    assert Kept(None, "terms").read("seed 0") == {}
+
+
+def test_the_returns_of_a_changed_market_turn_at_the_change() -> None:
+    change = pd.Timestamp("2019-07-01", tz="UTC")
+    bars = changed_market(3, change, datetime(2020, 1, 1, tzinfo=UTC))
+    moves = np.log(bars["close"]).diff().rank()
+    for part, sign in ((moves.loc[:change], -1), (moves.loc[change:], 1)):
+        assert sign * part.corr(part.shift()) > 0.3
+    assert (bars["high"] >= bars[["open", "close"]].max(axis=1)).all() and (bars["low"] <= bars[["open", "close"]].min(axis=1)).all()
+
+
+def test_a_market_of_random_signs_moves_as_far_as_before_and_cannot_be_forecast() -> None:
+    until = datetime(2020, 1, 1, tzinfo=UTC)
+    bars, base = shuffled_market(3, until), sample_candles("BTC/USDT", Timeframe.parse("1h"), seed=3, until=until)
+    moves, before = (np.log(each["close"]).diff().dropna() for each in (bars, base))
+    np.testing.assert_allclose(moves.abs(), before.abs(), atol=1e-9)
+    assert abs(moves.rank().corr(moves.shift().rank())) < 0.03
+
+
+def test_forecasts_are_as_good_again_in_the_first_week_that_loses_no_more_than_a_tenth_more() -> None:
+    hours = pd.date_range("2020-01-01", periods=1000, freq="h", tz="UTC")
+    best = pd.Series(0.2, hours)
+    assert bars_until(best, best) == 0.0
+    late = best.where(hours >= hours[400], 0.4)
+    assert bars_until(late, best) == 400 - 16  # 16 bars of a week may lose twice as much
+    assert bars_until(2.0 * best, best) == 1000.0

@@ -24,10 +24,9 @@ FIRST = datetime(2022, 1, 10, 5, tzinfo=UTC)
 BREAK = FIRST + timedelta(days=20)
 
 
-def card(boundary: datetime, changed: datetime | None = None) -> ModelCard:
+def card(boundary: datetime) -> ModelCard:
     return ModelCard(
-        model_id=f"{boundary:%m%d%H}", changed=changed.isoformat() if changed else "",
-        symbols=("A",), timeframe="1h", horizons=(1,), features=("move_6",), boundary=boundary.isoformat(),
+        model_id=f"{boundary:%m%d%H}", symbols=("A",), timeframe="1h", horizons=(1,), features=("move_6",), boundary=boundary.isoformat(),
         train_from="", train_to="", train_bars=1, seeds=(0,), train_loss=0.5, seconds=1.0, reason="", calibrations={"A": (Calibration(),)},
         code_version="",
     )  # fmt: skip
@@ -69,7 +68,7 @@ def go_on(lifecycle: ModelLifecycle, market: Market | Rivals, first: datetime, b
         coming = first + (n + 1) * HOUR
         lifecycle.calls(coming, lambda _card, _first: market)  # type: ignore[arg-type,return-value]
         ready = [c for c in lifecycle.pending if lifecycle.is_ready(c, coming)]
-        made += [lifecycle.decide(c, card(c.boundary, c.changed), coming, lambda _card, _first: market) for c in ready]  # type: ignore[arg-type,return-value]
+        made += [lifecycle.decide(c, card(c.boundary), coming, lambda _card, _first: market) for c in ready]  # type: ignore[arg-type,return-value]
         rolled_back = lifecycle.guard(coming, lambda _card, _first: market)  # type: ignore[arg-type,return-value]
         made += [] if rolled_back is None else [rolled_back]
     return made
@@ -90,17 +89,17 @@ def test_a_break_is_found_once_and_models_of_the_new_market_follow_each_time_the
     made = go_on(lifecycle, Market(worse=2.5), FIRST, 24 * 75)
     early = [d for d in made if d.by is Author.DRIFT]
     assert [("usually" in d.reason) for d in early] == [True] + [False] * (len(early) - 1)
-    [changed] = {d.card.market_changed for d in early}
+    [changed] = {d.changed for d in early}
     assert changed is not None and abs(changed - BREAK) <= timedelta(days=2)
     ages = [(d.boundary - changed) / HOUR for d in early if d.boundary is not None]
     assert ages[1:] == [2 * age for age in ages[:-1]] and len(ages) >= 3
     [scheduled] = [d for d in made if d.by is Author.CALENDAR and d.boundary is not None and d.boundary > BREAK]
-    assert scheduled.card.market_changed == changed
+    assert scheduled.changed == changed
 
 
 def test_windows_that_no_longer_reach_back_to_the_change_are_whole_again() -> None:
     of = rules(**EARLY)
-    lifecycle = ModelLifecycle(of, card(FIRST, FIRST - timedelta(days=40)), FIRST, of.scheduled(FIRST))
+    lifecycle = ModelLifecycle(of, card(FIRST), FIRST, of.scheduled(FIRST), changed=FIRST - timedelta(days=40))
     calls = [c for n in range(24 * 800) for c in lifecycle.calls(FIRST + n * HOUR, lambda _card, _first: Market())]  # type: ignore[arg-type,return-value]
     assert {c.changed is None for c in calls if c.boundary - of.models.train_window > FIRST - timedelta(days=40)} == {True}
     assert {c.changed is None for c in calls if c.boundary - of.models.train_window < FIRST - timedelta(days=40)} == {False}
@@ -190,7 +189,11 @@ def test_taken_up_again_from_its_decisions_it_goes_on_as_if_it_had_never_stopped
     before = begun(of)
     made = go_on(before, market, FIRST, stop)
     scheduled = max([d.boundary for d in made if d.by is Author.CALENDAR and d.boundary], default=begun(of).scheduled)
-    again = ModelLifecycle(of, made[-1].card if made else begun(of).card, made[-1].since if made else FIRST, scheduled)
+    newest = made[-1] if made else None
+    again = ModelLifecycle(
+        of, newest.card if newest else begun(of).card, newest.since if newest else FIRST, scheduled,
+        changed=newest.changed if newest else None,
+    )  # fmt: skip
     assert made + go_on(again, market, FIRST + (stop - 1) * HOUR, bars - stop + 1) == whole
 
 
