@@ -69,6 +69,8 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
         overrides["feeds.symbols"] = named
     if given.universe is not None:
         overrides["feeds.universe"] = given.universe if given.universe.startswith("top:") else str(typed_path(given.universe))
+    if given.confirm:
+        overrides["feeds.confirm_exchanges"] = given.confirm
     if given.resample:
         overrides["feeds.resample"] = given.resample
     if given.factor:
@@ -96,6 +98,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str], clock: Clock) -> 
         facts=fact_files(given.funding, given.mark, settings.feeds.symbols),
         detail=detail_files("detail-data", given.detail_data, settings.feeds),
         detail_marks=detail_files("detail-mark", given.detail_mark, settings.feeds),
+        confirm=confirming_files(given.confirm_data, settings.feeds.symbols),
         command=shlex.join(["python", "run_backtest.py", *argv]), sweep=given.sweep and typed_path(given.sweep), audit=given.audit,
         open_page=given.open, as_json=given.json, quiet=given.quiet, open_ended=given.last is None,
         optimise=given.optimise and typed_path(given.optimise), importance=given.importance,
@@ -145,6 +148,18 @@ def detail_files(flag: str, texts: Sequence[str], feeds: FeedSettings) -> dict[s
     if texts and not feeds.detail:
         raise InvalidSetting(f"--{flag} {texts[0]}: say how long its bars are, with --detail 1m")
     return {symbol: typed_path(path) for symbol, path in (_of_a_symbol(flag, text, feeds.symbols) for text in texts)}
+
+
+def confirming_files(texts: Sequence[str], symbols: Sequence[str]) -> dict[str, list[Path]]:
+    """Candle files of other venues by symbol.
+
+    Raises:
+        InvalidSetting: one is not written as SYMBOL=FILE, or names a symbol that is not traded.
+    """
+    found: dict[str, list[Path]] = {}
+    for symbol, path in (_of_a_symbol("confirm-data", text, symbols) for text in texts):
+        found.setdefault(symbol, []).append(typed_path(path))
+    return found
 
 
 def _of_a_symbol(flag: str, text: str, symbols: Sequence[str]) -> tuple[str, str]:

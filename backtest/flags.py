@@ -109,6 +109,12 @@ def _add_what_to_trade(p: FlagParser) -> None:
     what.add_argument(
         "--detail-data", action="append", default=[], metavar="[SYMBOL=]FILE", help="those of --detail from a file; repeatable"
     )
+    what.add_argument(
+        "--confirm", action="append", metavar="VENUE", help="another venue that confirms the prices, e.g. kraken:USD; repeatable"
+    )
+    what.add_argument(
+        "--confirm-data", action="append", default=[], metavar="[SYMBOL=]FILE", help="candles of such a venue from a file; repeatable"
+    )
     what.add_argument("--detail-mark", action="append", default=[], metavar="SYMBOL=FILE", help="their mark prices from a file; repeatable")
     what.add_argument("--date-format", metavar="FORM", help=DATE_FORMAT_HELP)
     what.add_argument("--tz", metavar="ZONE", help=ZONE_HELP)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from forwardtrader.backtest.progress import Stage
 from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.signals import seen
 from forwardtrader.core.errors import FeatureFailed, ForecasterFailed, TooLittleHistory, TradingError, TrainingDiverged
 from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
@@ -61,7 +62,7 @@ def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage
     settings, timeframe = request.settings, next(iter(markets.values())).timeframe
     try:
         walk = walk_forward(
-            {symbol: history.candles for symbol, history in markets.items()},
+            {symbol: seen(history) for symbol, history in markets.items()},
             request.first,
             request.last,
             settings=settings.models,
@@ -78,7 +79,7 @@ def train(markets: Mapping[str, History], request: BacktestRequest, stage: Stage
 
 def untrained(markets: Mapping[str, History], settings: ModelSettings, why: TradingError) -> WalkForward:
     """A walk-forward without models, which raises `why` where a forecast is asked for."""
-    return WalkForward(Panel.of({symbol: h.candles for symbol, h in markets.items()}, settings.horizons), settings, (), untrained=why)
+    return WalkForward(Panel.of({symbol: seen(h) for symbol, h in markets.items()}, settings.horizons), settings, (), untrained=why)
 
 
 def tables(walk: WalkForward, request: BacktestRequest, stage: Stage) -> Forecasts:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -103,6 +104,7 @@ def run_backtest(
         with log.log_to(folder / "log.jsonl"), progress.stage("report", "statistics"):
             log.event(log.logger("backtest"), "run_traded", run_id=run.manifest.run_id, fills=len(run.fills))
             _log_account(record)
+            _log_venues(markets)
             judgement = judged(request, markets, forecasts, run, sweep, scores.result(), reads_forecasts=record.reads_forecasts)
         with progress.stage("shifted", "forecasts shifted in time") as stage:
             judgement = credited(request, markets, forecasts, run, judgement, stage)
@@ -229,6 +231,15 @@ def _log_account(record: Record) -> None:
         log.event(own, "symbol_ended", symbol=symbol, what=note)
     for symbol, note in record.backtest_only.items():
         log.event(own, "backtest_only", symbol=symbol, what=note)
+
+
+def _log_venues(markets: Mapping[str, History]) -> None:
+    """Each change of what other venues say of a symbol's own."""
+    for symbol, history in markets.items():
+        for before, verdict in history.venues.changes() if history.venues else ():
+            if before is not None or verdict.faults or verdict.objection:
+                at = datetime.fromtimestamp(verdict.at / 1000, UTC).isoformat()
+                log.event(log.logger("backtest"), "venues_compared", symbol=symbol, bar=at, detail=verdict.detail)
 
 
 def assembled(

@@ -20,6 +20,7 @@ from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.fetching.history import complete
+from forwardtrader.feeds.history.confirmed import confirmed
 from forwardtrader.feeds.history.detail import DetailHistory, Whole, load_detail
 from forwardtrader.feeds.history.needs import History, history_fingerprint, load_history
 from forwardtrader.feeds.history.perpetual_facts import NO_FILES
@@ -55,6 +56,7 @@ def load_markets(request: BacktestRequest, clock: Clock) -> dict[str, History]:
             raise InvalidDates(
                 f"{symbol} ends at {newest:%Y-%m-%d %H:%M} in {history.source}; choose a --from before that, or get newer candles"
             )
+    markets = {s: confirmed(history, feeds, clock, request.confirm.get(s, ())) for s, history in markets.items()}
     require_volumes(request.settings.strategies, {symbol: history.candles for symbol, history in markets.items()})
     first_bar = min(history.candles.index[0] for history in markets.values()).to_pydatetime()
     failed = complete(feeds, first_bar, request.last, clock)
@@ -96,7 +98,9 @@ def joined_with(history: History, detail: DetailHistory, settings: StrategySetti
     """
     require_volumes(settings, {f"{history.symbol} {detail.timeframe}": detail.candles})
     known = (*history.notes, *detail.source_notes, *(f"{history.symbol}: {note}" for note in detail.notes))
-    return replace(history, detail=detail, notes=known, fingerprint=history_fingerprint(history.candles, history.perpetual, detail))
+    return replace(
+        history, detail=detail, notes=known, fingerprint=history_fingerprint(history.candles, history.perpetual, detail, history.venues)
+    )
 
 
 def require_volumes(settings: StrategySettings, candles: Mapping[str, pd.DataFrame]) -> None:
@@ -153,7 +157,9 @@ def with_factors(history: History, book: FactorBook, first: datetime) -> History
     frame = book.beside(history.candles)
     notes = [_note(frame[name].loc[pd.Timestamp(first) :], name) for name in frame.columns if str(name).startswith(PREFIX)]
     known = (*history.notes, *(note for note in notes if note))
-    return replace(history, candles=frame, fingerprint=history_fingerprint(frame, history.perpetual, history.detail), notes=known)
+    return replace(
+        history, candles=frame, fingerprint=history_fingerprint(frame, history.perpetual, history.detail, history.venues), notes=known
+    )
 
 
 def _note(column: pd.Series, name: str) -> str:

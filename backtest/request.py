@@ -22,6 +22,7 @@ class BacktestRequest:
         open_ended: no end was named, so `last` is the present moment.
         files: candle files by symbol, in place of the store.
         facts: files of funding and mark price of perpetuals, by symbol.
+        confirm: files of other venues' candles, by symbol.
         detail, detail_marks: files of finer candles and of their marks, by symbol, in place of the store.
         strategy: `module:Class` of a Backtrader strategy in place of ours; empty for ours.
         command: the command as typed, for the record.
@@ -38,6 +39,7 @@ class BacktestRequest:
     files: Mapping[str, Path] = field(default_factory=dict)
     facts: Mapping[str, FactFiles] = field(default_factory=dict)
     detail: Mapping[str, Path] = field(default_factory=dict)
+    confirm: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     detail_marks: Mapping[str, Path] = field(default_factory=dict)
     strategy: str = ""
     name: str = ""

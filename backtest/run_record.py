@@ -21,6 +21,7 @@ from forwardtrader.core import fingerprint
 from forwardtrader.core.settings import LearningSettings
 from forwardtrader.core.types import DataKind
 from forwardtrader.core.user_code.code_fingerprint import source_fingerprint
+from forwardtrader.feeds.confirmation.judged import JudgedHistory, count_faults
 from forwardtrader.feeds.factors.book import PREFIX, FactorBook
 from forwardtrader.feeds.factors.series import join_as_of
 from forwardtrader.feeds.history.detail import DetailHistory
@@ -42,6 +43,7 @@ from forwardtrader.reports.manifest import (
     MarginSection,
     RunManifest,
     SymbolData,
+    VenuesData,
     WalkForwardSection,
     make_run_id,
     settings_digest,
@@ -107,6 +109,7 @@ def data_section(request: BacktestRequest, markets: Mapping[str, History]) -> Da
             gaps=len(h.gaps),
             fingerprint=h.fingerprint,
             detail=detail_section(h.detail),
+            confirmation=venues_section(h.venues),
         )
         for symbol, h in markets.items()
     }
@@ -118,6 +121,18 @@ def data_section(request: BacktestRequest, markets: Mapping[str, History]) -> Da
         exchange=request.settings.feeds.exchange,
         periods_per_year=periods,
     )
+
+
+def venues_section(found: JudgedHistory | None) -> VenuesData | None:
+    """How far other venues confirmed the traded one; None where there are none."""
+    if found is None:
+        return None
+    blocked = [bool(verdict.objection) for verdict in found.verdicts]
+    spells = sum(now and not before for before, now in zip([False, *blocked], blocked, strict=False))
+    return VenuesData(
+        venues=list(found.venues), bars=len(found.verdicts), pauses=spells, paused_bars=sum(blocked), replaced_bars=len(found.signals),
+        filled_bars=len(found.filled), faults=count_faults(found),
+    )  # fmt: skip
 
 
 def detail_section(detail: DetailHistory | None) -> DetailData | None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.signals import signal_bars
 from forwardtrader.core.errors import StrategyFailed
 from forwardtrader.core.types import OHLCV, Timeframe
 from forwardtrader.core.user_code.errors import owned_errors
@@ -18,6 +19,7 @@ from forwardtrader.feeds.backtrader_data import as_backtrader_days, frame_data
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.folds.walk import WalkForward
 from forwardtrader.models.forecaster import ForecastSource
+from forwardtrader.models.signal_bars import SignalSource
 from forwardtrader.strategies.backtrader.assembly import Feed, Record, build_cerebro, extra_bars, record_of
 from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
@@ -61,8 +63,10 @@ def simulate_with_orders(markets: Mapping[str, History], forecasts: Sources, req
 
 
 def is_replayable(request: BacktestRequest) -> bool:
-    """Whether the fast replay trades as the run does: it knows our own strategy with settings that stay, and no limits of the account."""
-    return not request.strategy and not request.stints and TradingGuard.of(request.settings.risk) is None
+    """Whether the fast replay trades as the run does: it knows our own strategy with settings that stay, no limits of the account, and no
+    bars at which venues disagree."""
+    is_confirmed = bool(request.settings.feeds.confirm_exchanges or request.confirm)
+    return not request.strategy and not request.stints and not is_confirmed and TradingGuard.of(request.settings.risk) is None
 
 
 def tapes_of(markets: Mapping[str, History], walk: WalkForward, horizon: int, first: datetime) -> list[Tape]:
@@ -153,14 +157,17 @@ def _run(
 ) -> Any:  # fmt: skip
     settings = request.settings.strategies
     strategy = load_strategy(request.strategy) if request.strategy else LSTMStrategy
+    books = {symbol: signal_bars(history) for symbol, history in markets.items()}
     feeds, end = [], max(history.candles.index[-1] for history in markets.values())
     for symbol, history in markets.items():
-        source = forecasts.source(symbol, settings.horizon, history.timeframe)
+        source: ForecastSource = forecasts.source(symbol, settings.horizon, history.timeframe)
+        source = SignalSource(source, symbol, books) if any(map(len, books.values())) else source
         data = frame_data(_warmed(history.candles, request, source.warm_up), history.timeframe, name=symbol)
         feeds.append(
             Feed(
                 data=data, rules=history.rules, timeframe=history.timeframe, source=source, last_bar=_last_bar(history, end),
                 members=history.members, facts=series_of(history), detail=detail_of(history),
+                paused=history.venues.objections() if history.venues else {},
             )
         )  # fmt: skip
     account, start = hand.account if hand else None, request.first.timestamp()

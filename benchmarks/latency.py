@@ -35,7 +35,7 @@ from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.types import Forecast, OrderRequest, Side
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.execution.events import Intent
 from forwardtrader.live.execution.journal import Journal

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
+from forwardtrader.core.rooms.confirmation import ConfirmationSettings
 from forwardtrader.core.rooms.factor import FactorSettings, located, read_entry
 from forwardtrader.core.rooms.room import OptionalSpan, Room, Span
 from forwardtrader.core.types import Timeframe
@@ -16,7 +17,7 @@ AlertKind = Literal["fills", "stops", "halts", "data", "models", "orders", "comm
 ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 
 
-class FeedSettings(Room):
+class FeedSettings(ConfirmationSettings):
     """What is traded and where its candles come from."""
 
     exchange: str = Field(default="binance", description="whose candles and market rules; any venue ccxt knows")
@@ -25,15 +26,6 @@ class FeedSettings(Room):
     )
     fallback_exchanges: tuple[str, ...] = Field(
         default=("kraken", "coinbase", "bybit"), description="venues asked for candles, in this order, when the first one cannot be reached"
-    )
-    confirm_exchanges: tuple[str, ...] = Field(
-        default=(), description="live: venues that confirm the traded one's prices; --exchange given again names them"
-    )
-    confirm_urls: tuple[str, ...] = Field(
-        default=(), description="other addresses for the confirming venues, in their order; empty for their own"
-    )
-    confirm_tolerance_bps: float = Field(
-        default=50.0, gt=0, description="live: venues whose closes lie farther apart disagree, and no position is entered meanwhile"
     )
     symbols: tuple[str, ...] = Field(
         default=("BTC/USDT",), min_length=1, description="what to trade; several share one account and one model"

@@ -116,7 +116,8 @@ def _overrides(given: argparse.Namespace) -> dict[str, Any]:
     exchanges = tuple(given.exchange or ())
     if exchanges:
         found["feeds.exchange"] = exchanges[0]
-        found["feeds.fallback_exchanges"] = found["feeds.confirm_exchanges"] = exchanges[1:]
+        found["feeds.confirm_exchanges"] = exchanges[1:]
+        found["feeds.fallback_exchanges"] = tuple(name for name in exchanges[1:] if ":" not in name)
     if given.symbol:
         found["feeds.symbols"] = tuple(dict.fromkeys(given.symbol))
     if given.timeframe:

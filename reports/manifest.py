@@ -50,6 +50,22 @@ class DetailData(Section):
     notes: list[str] = []
 
 
+class VenuesData(Section):
+    """How far other venues confirmed the traded one, which is the first of `venues`.
+
+    In `pauses` spells of `paused_bars` bars nothing was entered. At `replaced_bars` features saw another venue; `filled_bars` of them are
+    bars that the traded venue lacks. `faults` counts by venue and kind how often one was not trusted.
+    """
+
+    venues: list[str]
+    bars: int
+    pauses: int = 0
+    paused_bars: int = 0
+    replaced_bars: int = 0
+    filled_bars: int = 0
+    faults: dict[str, dict[str, int]] = {}
+
+
 class SymbolData(Section):
     """Candles of one symbol: source, count and fingerprint; times are bar opens."""
 
@@ -60,6 +76,7 @@ class SymbolData(Section):
     gaps: int = 0
     fingerprint: str = ""
     detail: DetailData | None = None
+    confirmation: VenuesData | None = None
 
 
 class FactorData(Section):

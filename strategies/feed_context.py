@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from forwardtrader.core.errors import InvalidSetting
@@ -23,6 +23,7 @@ class FeedContext:
         last_bar: its last bar, as Backtrader counts time, where it ends before other feeds of the run do; 0 where it does not.
         facts: marks and funding of a perpetual; None where the last price stands for the mark, and no funding is settled.
         members: when it belongs to the universe of the run; None is always.
+        paused: why no position may be entered at the bars that opened then (ms UTC), since venues disagree about the price.
         detail: the finer bars inside those of a past market, by which orders that rest are filled; None where each is met as a whole.
     """
 
@@ -33,6 +34,7 @@ class FeedContext:
     facts: PerpetualFacts | None = None
     members: Spans | None = None
     detail: DetailSeries | None = None
+    paused: Mapping[int, str] = field(default_factory=dict)
 
     def may_hold(self, opened: float) -> bool:
         """Whether the symbol belongs to the universe of the run at the close of the bar that opens then (UTC epoch seconds)."""

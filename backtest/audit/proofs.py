@@ -26,6 +26,7 @@ from forwardtrader.backtest.audit.strategy_proofs import FEWEST_FILLS, TradedRun
 from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.market_data import SLACK
 from forwardtrader.backtest.request import BacktestRequest
+from forwardtrader.backtest.signals import seen
 from forwardtrader.backtest.simulation import simulate_with_orders
 from forwardtrader.core import p_values
 from forwardtrader.core.errors import TooLittleHistory
@@ -70,11 +71,11 @@ def audit(request: BacktestRequest, markets: Mapping[str, History], announce: Ca
     for symbol, history in markets.items():
         announce(f"features of {symbol}")
         feature_frame = partial(features_of, entries=entries, timeframe=history.timeframe)
-        recent = history.candles.iloc[-FEATURE_BARS:]
+        recent = seen(history).iloc[-FEATURE_BARS:]
         yield _named(truncation(feature_frame, recent, least=3), f"features of {symbol}")
         yield _named(last_bar_bump(feature_frame, recent, fields=tuple(map(str, recent.columns))), f"features of {symbol}")
         for own in proved(entries):
-            peers = {other: Bars.of(each.candles.iloc[-2 * FEATURE_BARS :], each.timeframe) for other, each in markets.items()}
+            peers = {other: Bars.of(seen(each).iloc[-2 * FEATURE_BARS :], each.timeframe) for other, each in markets.items()}
             yield _named(own_feature_proof(own, recent, history.timeframe, peers), f"features of {symbol}")
     if request.settings.feeds.factors:
         one = next(iter(markets.values()))
@@ -143,7 +144,7 @@ class _Bench:
         markets = {s: replace(h, candles=h.candles if change is None else change(h.candles)) for s, h in self.markets.items()}
         settings = self.request.settings.models.model_copy(update={"cache": False, "save_path": str(self._fresh_registry()), **learning})
         walk = walk_forward(
-            {s: h.candles for s, h in markets.items()},
+            {s: seen(h) for s, h in markets.items()},
             first,
             last or self.end,
             settings=settings,

@@ -15,6 +15,7 @@ from forwardtrader.core.settings import FeedSettings
 from forwardtrader.core.types import DataKind, MarketRules, Spans, Timeframe
 from forwardtrader.feeds.candles import schema as candles
 from forwardtrader.feeds.candles.schema import Gap
+from forwardtrader.feeds.confirmation.judged import JudgedHistory
 from forwardtrader.feeds.history.detail import DetailHistory
 from forwardtrader.feeds.history.perpetual_facts import NO_FILES, FactFiles, perpetual_facts
 from forwardtrader.feeds.history.sources import Found, HistoryRequest, from_file, from_sample, from_store, is_sample_market
@@ -30,7 +31,7 @@ class History:
     "sample market, seed 0"); `notes` are lines a user should read; `fingerprint` is `history_fingerprint` of it; `perpetual` has the marks
     and funding of a perpetual;
     `members` are the spans in which the symbol may be traded, None for all of time; `detail` are finer candles inside them, None where none
-    were asked for.
+    were asked for; `venues` are the verdicts about its venue and others of the same market, None where no other one confirms it.
     """
 
     symbol: str
@@ -45,6 +46,7 @@ class History:
     perpetual: PerpetualHistory | None = None
     members: Spans | None = None
     detail: DetailHistory | None = None
+    venues: JudgedHistory | None = None
 
     @property
     def is_made_up(self) -> bool:
@@ -109,7 +111,9 @@ def with_facts(history: History, beside: PerpetualHistory) -> History:
     return replace(history, perpetual=beside, notes=notes, fingerprint=history_fingerprint(history.candles, beside))
 
 
-def history_fingerprint(frame: pd.DataFrame, beside: PerpetualHistory | None = None, detail: DetailHistory | None = None) -> str:
+def history_fingerprint(
+    frame: pd.DataFrame, beside: PerpetualHistory | None = None, detail: DetailHistory | None = None, venues: JudgedHistory | None = None
+) -> str:
     """Fingerprint of candles, with the columns of factors beside them, and of all that goes with them: other values make another trial."""
     found = fingerprint.of_frame(frame)
     if beside is not None:
@@ -118,6 +122,8 @@ def history_fingerprint(frame: pd.DataFrame, beside: PerpetualHistory | None = N
     if detail is not None:
         inside = [fingerprint.of_frame(each) for each in (detail.candles, detail.marks) if each is not None]
         found = fingerprint.of_value([found, inside])
+    if venues is not None:
+        found = fingerprint.of_value([found, fingerprint.of_frame(venues.signals), sorted(venues.objections())])
     return found
 
 

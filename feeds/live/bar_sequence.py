@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
 
-
-class Bar(NamedTuple):
-    """One candle; `at` is its open time in milliseconds UTC, prices are in quote units, volume in base units."""
-
-    at: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
+from forwardtrader.feeds.candles.bar import Bar
 
 
 class Arrival(Enum):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from forwardtrader.core.errors import VenueRedirected
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.feeds.venues.base_volume import with_base_volume
 from forwardtrader.feeds.venues.exchange import require_known
 from forwardtrader.feeds.venues.reach import require_encrypted

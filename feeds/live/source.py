@@ -18,7 +18,8 @@ from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import TradingError, UnknownSymbol, UnknownTimeframe
 from forwardtrader.core.retry import Backoff
 from forwardtrader.core.types import MarketRules, Timeframe
-from forwardtrader.feeds.live.bar_sequence import Arrival, Bar, BarSequence
+from forwardtrader.feeds.candles.bar import Bar
+from forwardtrader.feeds.live.bar_sequence import Arrival, BarSequence
 from forwardtrader.feeds.live.poll_wait import PollRule, poll_wait, relative_volatility
 from forwardtrader.feeds.venues.exchange import client_rules
 from forwardtrader.feeds.venues.port import unknown_symbol

@@ -20,7 +20,7 @@ from forwardtrader.core.clock import Clock
 from forwardtrader.core.errors import StorageFull, TradingError
 from forwardtrader.core.retry import Backoff
 from forwardtrader.core.types import Timeframe
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.feeds.live.source import CcxtLiveSource
 from forwardtrader.feeds.recording.minute_flow import COLUMNS, MinuteFlow
 from forwardtrader.feeds.recording.rows_file import DailyFiles, RowsFile, prune

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import backtrader as bt
 
 from forwardtrader.core.types import Timeframe
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.feeds.longer_bars import OpenStamped
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.feed_context import FeedContext, attach

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -11,7 +11,7 @@ import pandas as pd
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.types import Timeframe
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.feeds.live.merge import LiveMerge
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.feeds.live.source import CcxtLiveSource
@@ -56,6 +56,7 @@ class Market:
         self.source = CcxtLiveSource(client, barrier.symbols, timeframe, clock=clock, listener=self, poll=poll)
         self._listener = listener
         self.merge: LiveMerge | None = None
+        self.on_signal: Callable[[str, Bar], None] = lambda _symbol, _bar: None  # what features see in place of a bar that follows
         self.joined: int | None = None  # open time of the first bar that is awaited live
         self.waiting_for = set(barrier.symbols)
         self._put: dict[str, int] = {}
@@ -82,9 +83,19 @@ class Market:
 
     def on_bar(self, symbol: str, bar: Bar) -> None:
         if self.merge is not None:
-            if not self.barrier.is_quiet(symbol, bar.at - self.step):
-                self._borrow(self.merge, symbol, bar.at)
             self.merge.add_traded(symbol, bar)
+        else:
+            self._put_bar(symbol, bar)
+
+    def on_judged(self, symbol: str, at: int, bar: Bar | None, signal: Bar | None) -> None:
+        if signal is not None:
+            self.on_signal(symbol, signal)  # before the bar is there: it is decided on at once
+        if bar is not None:
+            self._put_bar(symbol, bar)
+        else:
+            self.barrier.quiet(symbol, at)
+
+    def _put_bar(self, symbol: str, bar: Bar) -> None:
         self.barrier.put(symbol, bar)
         self._put[symbol] = bar.at  # not before it is there: another thread asks
         self._listener.handle_bar(symbol, bar)
@@ -92,15 +103,11 @@ class Market:
     def on_price(self, symbol: str, price: float) -> None:
         self._listener.handle_price(symbol, price)
 
-    def _borrow(self, merge: LiveMerge, symbol: str, until: int) -> None:
-        for bar in merge.substitutes(symbol, until):
-            self.barrier.put(symbol, bar)
-            self._listener.handle_bar(symbol, bar)
-
     def on_quiet(self, symbol: str, at: int) -> None:
         if self.merge is not None:
-            self._borrow(self.merge, symbol, at + self.step)
-        self.barrier.quiet(symbol, at)
+            self.merge.add_missing(symbol, at)
+        else:
+            self.barrier.quiet(symbol, at)
 
     def on_connection(self, alive: bool, reason: str) -> None:
         self._listener.handle_connection(alive, reason)

@@ -21,10 +21,11 @@ import backtrader as bt
 
 from forwardtrader.core import log
 from forwardtrader.core.clock import Clock, SystemClock
+from forwardtrader.core.rooms.confirmation import ConfirmationSettings
 from forwardtrader.core.settings import RiskSettings
 from forwardtrader.core.types import MarketRules, Timeframe
-from forwardtrader.feeds.live.bar_sequence import Bar
-from forwardtrader.feeds.live.merge import ConfirmingVenue, LiveMerge, MergeRule
+from forwardtrader.feeds.candles.bar import Bar
+from forwardtrader.feeds.live.merge import ConfirmingVenue, JudgedState, LiveMerge
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.feeds.venues.contracts import require_one_account
 from forwardtrader.live.bridge.arrivals import Arrivals
@@ -60,7 +61,7 @@ class CCXTStore:
         clock: the venue's time; of a practice exchange what `start_sandbox` returns.
         bar_timeout_s: how long symbols wait for each other's bar.
         query_timeouts: of lookups and cancels of orders.
-        witnesses: other venues that confirm this one's prices and fill in candles that it lacks; `merge_rule` says when they agree.
+        witnesses: other venues that confirm this one's prices, as `confirmation` says.
         risk: limits checked before every order; None for none.
         minute_s: seconds of this machine in a minute of the market, for those limits; 0 where the market has no clock.
         loop: the thread that serves the venue, and the machine's time; a simulation's in place of the real ones.
@@ -74,7 +75,7 @@ class CCXTStore:
         self, exchange: str = "binance", *, api_key: str = "", api_secret: str = "", passphrase: str = "", base_url: str = "",
         ws_url: str = "", journal: Journal | None = None, run: str = "bt", clock: Clock | None = None, poll: PollRule | None = None,
         query_timeouts: QueryTimeouts | None = None, bar_timeout_s: float = 5.0, risk: RiskSettings | None = None, minute_s: float = 60.0,
-        witnesses: Sequence[ConfirmingVenue] = (), merge_rule: MergeRule | None = None, loop: VenueThread | None = None,
+        witnesses: Sequence[ConfirmingVenue] = (), confirmation: ConfirmationSettings | None = None, loop: VenueThread | None = None,
         leverage: float = 1.0,
     ) -> None:  # fmt: skip
         self.exchange, self.run = exchange, run
@@ -99,7 +100,9 @@ class CCXTStore:
         self.account: CcxtAccount | None = None
         self.broker: CCXTBroker | None = None
         self.on_merge_event: Callable[..., None] | None = None  # receives events of the comparison of venues, in the venue's thread
-        self._witnesses, self._merge_rule = tuple(witnesses), merge_rule or MergeRule()
+        self.on_signal: Callable[[str, Bar], None] = lambda _symbol, _bar: None  # what features see in place of a bar that follows
+        self.judged_state: JudgedState | None = None  # keeps the judgement of venues across restarts
+        self._witnesses, self._confirmation = tuple(witnesses), confirmation or ConfirmationSettings()
         self._journal = journal
         self._base_url, self._ws_url = base_url, ws_url
         self._keys = ccxt_credentials(api_key, api_secret, passphrase)
@@ -240,10 +243,20 @@ class CCXTStore:
         given = market.known_past(data)
         since = market.first_wanted(data, given)
         past = given + self.loop.call(market.source.history(data.symbol, since, joined))
+        if market.merge is not None and not data.p.historical:
+            self._learn_venues(market, data.symbol, past, joined)
         market.past_is(data.symbol, past)
         if not past or past[-1].at < joined - market.step:
             market.warn_if_silent(data.symbol, self.loop.call(market.source.history(data.symbol, joined - RECENT * market.step, joined)))
         return past
+
+    def _learn_venues(self, market: Market, symbol: str, past: list[Bar], joined: int) -> None:
+        """Have the venues judged in the history, so that what is usual between them is known at the first live bar."""
+        assert market.merge is not None
+        first = joined - self._confirmation.confirm_window * market.step
+        enough = past if past and past[0].at <= first else self.loop.call(market.source.history(symbol, first, joined))
+        for signal in self.loop.call(market.merge.learn(symbol, enough)):
+            self.on_signal(symbol, signal)
 
     def wait_for_bar(self, data: CCXTData, timeout_s: float) -> None:
         """Let the owner act, then block until `data` may have a bar, an order event is there, or `timeout_s` seconds have passed.
@@ -279,24 +292,29 @@ class CCXTStore:
                 self.loop.spawn(market.merge.run())
 
     async def _compare_venues(self, market: Market) -> None:
+        market.on_signal = lambda symbol, bar: self.on_signal(symbol, bar)
         market.merge = LiveMerge(
-            self._witnesses, market.source.symbols, market.timeframe, clock=self.clock, rule=self._merge_rule, notify=self._on_merge_event,
+            self.exchange, self._witnesses, market.source.symbols, market.timeframe, clock=self.clock, settings=self._confirmation,
+            notify=self._on_merge_event, listener=market, state=self.judged_state,
         )  # fmt: skip
         await market.merge.connect()
 
-    def _on_merge_event(self, kind: str, **facts: object) -> None:
+    def _on_merge_event(self, kind: str, level: str, **facts: object) -> None:
         self.put_notification(kind.replace("_", " "), facts)
         if self.on_merge_event is not None:
-            self.on_merge_event(kind, **facts)
+            self.on_merge_event(kind, level, **facts)
 
-    def entry_objection(self, symbol: str) -> str:
+    def entry_objection(self, symbol: str, at: int | None = None) -> str:
         """Why no position in `symbol` should be entered now: other venues disagree about its price, or a decision about it would lack
         something that failed; "" for no reason.
+
+        Args:
+            at: open time (ms UTC) of the bar that is decided on; None for the newest one.
         """
         if reason := self.unsafe.get(symbol) or self.unsafe.get(""):
             return reason
         merges = [market.merge for market in self._markets.values() if market.merge is not None and symbol in market.source.symbols]
-        return next((reason for merge in merges if (reason := merge.objection(symbol))), "")
+        return next((reason for merge in merges if (reason := merge.objection(symbol, at))), "")
 
     def caught_up(self, at: int) -> bool:
         """Whether every bar that opened by `at` was delivered to the feeds, or is known not to exist."""

@@ -15,7 +15,7 @@ import psutil
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, make_wsgi_app
 
 from forwardtrader.core.errors import TradingError
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.monitoring.metrics_port import HOST, port_unusable
 from forwardtrader.live.monitoring.status import RunningSession, positions

@@ -12,7 +12,7 @@ import backtrader as bt
 
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.types import DataKind, Forecast
-from forwardtrader.feeds.live.merge import Agreement
+from forwardtrader.feeds.confirmation.verdict import Agreement
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.monitoring.health import SessionHealth
 from forwardtrader.live.monitoring.progress import SessionProgress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ import pandas as pd
 from forwardtrader.core.errors import StoreDamaged
 from forwardtrader.core.types import OHLCV, Forecast
 from forwardtrader.feeds.candles import schema as candles
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live.output.perpetual_facts import SCHEMA as FACTS
 from forwardtrader.live.output.perpetual_facts import FactTable
 from forwardtrader.live.output.tables import (
@@ -48,6 +48,10 @@ create table if not exists usage (at integer primary key, memory_mb real, cpu_pe
 create table if not exists doubts (at integer not null, symbol text not null, reason text not null, primary key (at, symbol)) without rowid;
 create table if not exists late (
     symbol text not null, at integer not null, turn integer not null, primary key (symbol, at)) without rowid;
+create table if not exists signals (
+    symbol text not null, at integer not null, open real, high real, low real, close real, volume real,
+    primary key (symbol, at)) without rowid;
+create table if not exists venues (symbol text primary key, state text not null) without rowid;
 create table if not exists snapshot (id integer primary key check (id = 1), at integer not null, body text not null);
 """
 _FORECAST: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up")
@@ -171,6 +175,25 @@ class SessionStore:
         """Why no position in `symbol` could be entered at one bar; "" where it could."""
         row = self._db.one("select reason from doubts where at = ? and symbol = ?", at, symbol)
         return "" if row is None else str(row[0])
+
+    def signal(self, symbol: str, bar: Bar) -> None:
+        """Record the bar that features see in place of the one of its time; the first one stays."""
+        self._db.run("insert or ignore into signals values (?, ?, ?, ?, ?, ?, ?)", symbol, *bar)
+
+    def signals(self, symbol: str) -> pd.DataFrame:
+        """A candle frame of the bars that features saw in place of those recorded."""
+        sql = f"select at, {', '.join(OHLCV)} from signals where symbol = ? order by at"
+        return candles.from_arrays(*self._db.columns(sql, "ifffff", symbol))
+
+    def keep_venue_state(self, symbol: str, state: Mapping[str, Any]) -> None:
+        """Record the state of the judgement of a symbol's venues in place of the last one."""
+        self._db.run("insert or replace into venues values (?, ?)", symbol, json.dumps(state))
+
+    def venue_state(self, symbol: str) -> dict[str, Any] | None:
+        """The state that was kept last; None where there is none, or none that can be read: it is learned anew then."""
+        row = self._db.one("select state from venues where symbol = ?", symbol)
+        found = {} if row is None else _facts(row[0])
+        return found if "version" in found else None
 
     def command(self, bar: int, name: str, at: str) -> None:
         """Record a control command that took effect after the bar that opened at `bar` (ms UTC)."""

@@ -25,6 +25,7 @@ from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.session.candles import with_late
 from forwardtrader.models.online.online_walk_forward import PromotionCommand
 from forwardtrader.models.registry.promotion_log import Author, PromotionLog
+from forwardtrader.models.signal_bars import SignalBars
 from forwardtrader.reports.artefacts import whole_table
 from forwardtrader.reports.pages.session_status import SessionStatus, read_status
 from forwardtrader.strategies.margin.series import PerpetualSeries
@@ -42,6 +43,7 @@ class Recorded:
         blocked: reasons of blocked entries, by bar (open time, ms UTC) and symbol.
         late: of each symbol, which bars came after those of the others, and in which turn.
         forecasts: whether the session had models; its strategy reads no forecasts where it had none.
+        signals: of each symbol, the bars that features saw in place of its own.
         facts: marks by bar and funding by settlement time, of each perpetual.
     """
 
@@ -59,6 +61,7 @@ class Recorded:
     late: dict[str, pd.Series[int]] = field(default_factory=dict)
     forecasts: bool = True
     facts: dict[str, tuple[pd.DataFrame, pd.Series[float]]] = field(default_factory=dict)
+    signals: dict[str, SignalBars] = field(default_factory=dict)
 
     @property
     def timeframe(self) -> Timeframe:
@@ -137,6 +140,7 @@ def read_session(folder: Path) -> Recorded:
             histories, candles, tables, store.commands(), store.notes(), _orders(folder), store.blocked_entries(),
             {symbol: store.late(symbol) for symbol in histories}, bool(plan.get("forecasts", True)),
             {symbol: (store.facts.marks(symbol), store.facts.funding(symbol)) for symbol in histories if settle_currency(symbol)},
+            {symbol: SignalBars.of(store.signals(symbol)) for symbol in histories},
         )  # fmt: skip
     finally:
         store.close()

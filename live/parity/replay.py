@@ -19,6 +19,7 @@ from forwardtrader.models.folds.walk import walk_forward
 from forwardtrader.models.forecaster import ForecastSource
 from forwardtrader.models.online.online_walk_forward import online_walk_forward
 from forwardtrader.models.online.walk_forward_source import WalkForwardSource
+from forwardtrader.models.signal_bars import SignalBars, SignalSource
 from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, record_of, venue_broker
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
@@ -87,13 +88,15 @@ def _forecasts(session: Recorded, sources: Mapping[str, ForecastSource]) -> pd.D
 def _walked(session: Recorded) -> dict[str, ForecastSource]:
     last = max(frame.index[-1] for frame in session.candles.values()).to_pydatetime() + session.timeframe.delta
     book = FactorBook(session.settings.feeds.located_factors, session.timeframe)
-    candles = {symbol: book.beside(frame) for symbol, frame in session.whole.items()}
+    books = {symbol: session.signals.get(symbol, SignalBars()) for symbol in session.whole}
+    candles = {symbol: book.beside(books[symbol].seen(frame)) for symbol, frame in session.whole.items()}
     settings = session.settings
     walk = walk_forward(candles, session.first_live, last, settings=settings.models, timeframe=session.timeframe)
     walk = online_walk_forward(
         walk, session.first_live, last, learning=settings.learning, timeframe=session.timeframe, commands=session.orders
     )
-    return {s: WalkForwardSource(walk, s, session.settings.strategies.horizon, session.timeframe) for s in session.whole}
+    made = {s: WalkForwardSource(walk, s, session.settings.strategies.horizon, session.timeframe) for s in session.whole}
+    return {s: SignalSource(source, s, books) if any(map(len, books.values())) else source for s, source in made.items()}
 
 
 def _bar_done(commands: CommandHistory, strategy: bt.Strategy, number: float) -> None:

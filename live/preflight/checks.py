@@ -16,7 +16,7 @@ from forwardtrader.core import log
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.environment import environment
 from forwardtrader.core.errors import ConfigError, TradingError
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.live.source import CcxtLiveSource
 from forwardtrader.feeds.venues.contracts import require_one_account

@@ -39,6 +39,7 @@ from forwardtrader.live.output.perpetual_facts import FactKeeping
 from forwardtrader.live.output.refresh import SessionOutput
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.output.tables import fresh_rows
+from forwardtrader.live.output.venues import SessionVenues
 from forwardtrader.live.preflight.consent import require_consent
 from forwardtrader.live.preflight.owner import account_of, machine_name, remember_account, require_journal_of
 from forwardtrader.live.preflight.shared_state import leased, require_shared_state
@@ -119,6 +120,7 @@ class _Assembly:
         self.close_channel: Callable[[], None] = channel.close if channel is not None else lambda: None
         stack.callback(self.close_channel)
         self.send: Callable[[str, str, str], None] = channel.send if channel is not None else lambda *_alert: None
+        self.venues = SessionVenues(self.store, request.symbols, confirmed=bool(request.settings.feeds.confirm_exchanges))
         self.health = SessionHealth(self.store, clock, self.send)
         if channel is not None:
             begin_chat(channel, request, clock, self.store, self.health, view.line)
@@ -184,7 +186,7 @@ class _Assembly:
 
     def _model_supply(self) -> ModelSupply:
         request, notify = self.request, self.health.notify
-        candles = SessionCandles(request.folder, self.store, request.symbols, self.factors.beside)
+        candles = SessionCandles(request.folder, self.store, request.symbols, self.factors.beside, self.venues.books)
         return ModelSupply(
             request.symbols, request.settings.models, request.settings.strategies.horizon, request.timeframe, folder=request.folder,
             candles=lambda: candles, notify=notify,
@@ -206,13 +208,11 @@ class _Assembly:
 
     def _sources(self, models: Supply) -> dict[str, SessionForecasts]:
         resumed, first = self.resumed, self.market.first_live
-        until = None if self.resumed.is_frozen else self.resumed.last
-        known = {s: known_forecasts(self.store, s, until) for s in self.request.symbols}
+        known = {s: known_forecasts(self.store, s, None if resumed.is_frozen else resumed.last) for s in self.request.symbols}
         failed, worked = self.callbacks.forecast_failed, self.callbacks.forecast_works
+        seen = {s: self.venues.source(models.sources[s], s) for s in self.request.symbols}
         return {
-            s: SessionForecasts(
-                models.sources[s], known[s], resumed.forecasts_from(s, first), failed=partial(failed, s), worked=partial(worked, s)
-            )
+            s: SessionForecasts(seen[s], known[s], resumed.forecasts_from(s, first), failed=partial(failed, s), worked=partial(worked, s))
             for s in self.request.symbols
         }
 
@@ -221,7 +221,7 @@ class _Assembly:
     def _bridge(self, journal: Journal | None) -> CCXTStore:
         bridge = open_bridge(self.request, self.market, journal)
         bridge.on_idle = self.callbacks.idle
-        bridge.on_merge_event = self.health.notify
+        bridge.on_merge_event, bridge.on_signal, bridge.judged_state = self.health.notify, self.venues.add, self.venues
         bridge.was_recorded, bridge.recorded, bridge.began = self.resumed.has_kept, self.resumed.kept, self.first_ms
         if self.resumed.last is not None:
             bridge.recorded_until = self.resumed.last + self.request.timeframe.seconds * 1000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from forwardtrader.core import atomic
 from forwardtrader.live.output.files import HISTORY, long_table, split_table
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.models.features.bars import LATE
+from forwardtrader.models.signal_bars import SignalBars
 
 
 def write_history(folder: Path, histories: Mapping[str, pd.DataFrame]) -> None:
@@ -25,21 +27,26 @@ class SessionCandles(Mapping[str, pd.DataFrame]):
 
     Args:
         beside: adds columns, such as factors, to the candles of a symbol.
+        signals: by symbol, bars that features see in place of the session's own; the candles are as they see them.
     """
 
     def __init__(
-        self, folder: Path, store: SessionStore, symbols: tuple[str, ...], beside: Callable[[pd.DataFrame], pd.DataFrame] | None = None
-    ) -> None:
+        self, folder: Path, store: SessionStore, symbols: tuple[str, ...], beside: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+        signals: Mapping[str, SignalBars] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         self._path = folder / HISTORY
         self._store = store
         self._symbols = symbols
         self._beside = beside
+        self._signals = signals
 
     def __getitem__(self, symbol: str) -> pd.DataFrame:
         if symbol not in self._symbols:
             raise KeyError(symbol)
         before = split_table(pd.read_parquet(self._path, filters=[("symbol", "==", symbol)]))[symbol]
         whole = with_late(pd.concat([before, self._store.bars(symbol)]), self._store.late(symbol))
+        if (seen := self._signals.get(symbol)) is not None:
+            whole = seen.seen(whole)
         return whole if self._beside is None else self._beside(whole)
 
     def __iter__(self) -> Iterator[str]:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.feeds.live.merge import ConfirmingVenue, MergeRule
+from forwardtrader.feeds.live.merge import ConfirmingVenue
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.feeds.venues.exchange import CcxtVenue
 from forwardtrader.live.bridge.store import CCXTStore
@@ -67,8 +67,8 @@ def _real_venue(request: LiveRequest) -> dict[str, Any]:
     return {
         "base_url": feeds.exchange_url,
         "poll": PollRule(base=request.settings.live.poll_seconds),
-        "witnesses": [ConfirmingVenue(other, base_url=url) for other, url in zip(feeds.confirm_exchanges, urls, strict=False)],
-        "merge_rule": MergeRule(tolerance_bps=feeds.confirm_tolerance_bps),
+        "witnesses": [ConfirmingVenue.of(other, url) for other, url in zip(feeds.confirm_exchanges, urls, strict=False)],
+        "confirmation": feeds,
         **(api_keys(feeds.exchange, url=feeds.exchange_url) if request.mode == "live" else {}),
     }
 

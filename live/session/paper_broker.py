@@ -7,11 +7,9 @@ from typing import Any, Final
 
 import backtrader as bt
 
-from forwardtrader.core.types import Side
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.broker import VenueRulesBroker
-from forwardtrader.strategies.order_rules import adds_exposure
 
 _ORDERS_KEPT: Final = 64
 
@@ -67,34 +65,16 @@ class PaperBroker(VenueRulesBroker):
             return self.halted or "the session is paused"
         return self.entry_objection(data._name, round(epoch_seconds(data.datetime[0]) * 1000))
 
-    def buy(self, *args: Any, **kwargs: Any) -> bt.Order:
-        return self._admit(super().buy(*args, **kwargs))
-
-    def sell(self, *args: Any, **kwargs: Any) -> bt.Order:
-        return self._admit(super().sell(*args, **kwargs))
-
-    def _admit(self, order: bt.Order) -> bt.Order:
-        """Cancel an order that adds exposure while entries are blocked; the rule of the live broker's pre-trade checks."""
-        parent = order.parent
-        incoming = parent.executed.remsize if parent is not None and parent.alive() else 0.0
-        side = Side.BUY if order.isbuy() else Side.SELL
-        position = self.holdings.held[order.data].size + incoming
-        if order.alive() and adds_exposure(position, side, abs(order.created.size)) and (reason := self._objection(order.data)):
-            order.addinfo(refusal=reason)
-            self._count(order.data._name, reason)
-            self.cancel(order)
-        return order
-
 
 class Confirmations:
     """Objections of the confirming venues to an entry: asked for at new bars, read from the record at bars of an earlier process.
 
     Args:
-        ask: why a symbol should not be entered now; "" for no objection.
+        ask: why a symbol should not be entered at the bar that opened at a time (ms UTC); "" for no objection.
         until: open time (ms UTC) of the newest bar that an earlier process recorded; None where there was none.
     """
 
-    def __init__(self, store: SessionStore, ask: Callable[[str], str], until: int | None) -> None:
+    def __init__(self, store: SessionStore, ask: Callable[[str, int], str], until: int | None) -> None:
         self._store = store
         self._ask = ask
         self._until = -1 if until is None else until
@@ -104,7 +84,7 @@ class Confirmations:
         """Why no position in `symbol` may be entered at the bar that opened at `at` (ms UTC); "" where it may."""
         if at <= self._until:
             return self._store.entry_block(at, symbol)
-        reason = self._ask(symbol)
+        reason = self._ask(symbol, at)
         if reason or self._recorded.pop((at, symbol), ""):  # a process that died at this bar may have got another answer
             self._store.block_entry(at, symbol, reason)
         return reason

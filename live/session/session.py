@@ -18,7 +18,7 @@ from forwardtrader.core.clock import Clock
 from forwardtrader.core.command.cli import INTERRUPTED
 from forwardtrader.core.errors import ConfigError, RiskHalt, StartRefused, StrategyFailed
 from forwardtrader.core.user_code.errors import described, failure, owned_errors
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live import control
 from forwardtrader.live.execution.events import REPORTED, AccountEvent, Filled, Refused, Replaced
 from forwardtrader.live.execution.journal import IntentState

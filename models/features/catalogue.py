@@ -23,6 +23,7 @@ from forwardtrader.models.features.factor_features import LONGEST, PREFIX, facto
 from forwardtrader.models.features.feature import Feature
 from forwardtrader.models.features.incremental_graph import GraphSeries
 from forwardtrader.models.features.rolling import Series, lag, window_max, window_mean, window_min, window_rms, window_sum
+from forwardtrader.models.features.time_series.catalogue import TIME_SERIES
 
 FEATURES: Final[dict[str, Feature]] = {}
 # What the features of the catalogue are about, by their names: those of one group say in part the same.
@@ -63,14 +64,14 @@ def looks_at_others(names: Iterable[str]) -> bool:
 
 
 def named(name: str) -> Feature:
-    """The feature of that name: of the catalogue, of the market, made of a factor, or a user's own.
+    """The feature of that name: of the catalogue, of the market, of time-series analysis, made of a factor, or a user's own.
 
     Raises:
         FingerprintMismatch: a user's own that no one has chosen in this process, or whose code has changed since.
     """
     if factor_of(name):
         return Feature(name, LONGEST, lambda bars: _of_factor(bars, name))
-    return FEATURES.get(name) or MARKET.get(name) or own_features.at_hand(name)
+    return FEATURES.get(name) or MARKET.get(name) or TIME_SERIES.get(name) or own_features.at_hand(name)
 
 
 def all_names(factors: Iterable[str]) -> tuple[str, ...]:
@@ -84,6 +85,8 @@ def group_of(name: str) -> str:
         return f"factor {factor_of(name).removeprefix(PREFIX)}"
     if name in MARKET:
         return "market"
+    if name in TIME_SERIES:
+        return "time series"
     if name not in FEATURES:
         return f"own {own_features.short_name(name)}"
     return next((group for group, shapes in GROUPS.items() if any(fnmatchcase(name, shape) for shape in shapes)), name)

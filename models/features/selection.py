@@ -13,6 +13,9 @@ from forwardtrader.models.features.cross_section import MARKET
 from forwardtrader.models.features.factor_features import LONGEST, feature_names
 from forwardtrader.models.features.feature_checks import checked
 from forwardtrader.models.features.own_features import OwnFeature, chosen_name, defined, short_name
+from forwardtrader.models.features.time_series.catalogue import TIME_SERIES
+
+_BUILT_IN = FEATURES | MARKET | TIME_SERIES
 
 
 def chosen(entries: Iterable[str], factors: Iterable[str], timeframe: Timeframe) -> tuple[str, ...]:
@@ -33,7 +36,7 @@ def chosen(entries: Iterable[str], factors: Iterable[str], timeframe: Timeframe)
         return all_names(factors)
     names = tuple(dict.fromkeys(name for entry in wanted for name in _names(entry, timeframe)))
     short = [short_name(name) for name in names]
-    twice = next((name for n, name in enumerate(short) if name in short[:n] or (name in FEATURES | MARKET and name not in names)), None)
+    twice = next((name for n, name in enumerate(short) if name in short[:n] or (name in _BUILT_IN and name not in names)), None)
     if twice:
         raise InvalidSetting(f"models.features: two features are called {twice}; rename one of them")
     return (*names, *feature_names(factors))
@@ -54,15 +57,15 @@ def _names(entry: str, timeframe: Timeframe) -> list[str]:
 
 
 def _built_in(entry: str) -> list[str]:
-    """Those of the catalogue, or else those of the market: `*` means the former alone."""
-    return [name for name in FEATURES if fnmatchcase(name, entry)] or [name for name in MARKET if fnmatchcase(name, entry)]
+    """Those of the catalogue, or else those of the market and of time-series analysis: `*` means the former alone."""
+    return [name for name in FEATURES if fnmatchcase(name, entry)] or [name for name in MARKET | TIME_SERIES if fnmatchcase(name, entry)]
 
 
 def _defined(entry: str) -> list[OwnFeature]:
     own = defined(entry)
     if not own:
         raise UnknownSetting(
-            f"models.features: there is no feature {entry!r}{nearest(entry, FEATURES | MARKET)}; one of your own is named with its file, "
+            f"models.features: there is no feature {entry!r}{nearest(entry, _BUILT_IN)}; one of your own is named with its file, "
             f"as in my_features.py:{entry}"
         )
     return own

@@ -21,6 +21,8 @@ SOURCES: Final = (
     "features/own_features",
     "features/factor_features",
     "features/cross_section",
+    "features/time_series/weighted",
+    "features/time_series/catalogue",
     "features/asset_panel",
     "features/panel",
     "features/sequences",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from forwardtrader.reports.manifest import DetailData, LimitsSection, MarginSection
+from forwardtrader.reports.manifest import DetailData, LimitsSection, MarginSection, VenuesData
 from forwardtrader.reports.pages.glossary import term
 from forwardtrader.reports.sections.entries import EntriesSection
 from forwardtrader.reports.sections.learned import LearnedSection
@@ -142,6 +142,22 @@ def inside(detail: DetailData, symbol: str) -> str:
     return " ".join([told, *(sentence(note) for note in detail.notes)])
 
 
+def confirmation(section: VenuesData, symbol: str) -> str:
+    """How far other venues confirmed the traded one, in a few sentences."""
+    traded, *others = section.venues
+    parts = [f"{symbol}: {', '.join(others)} confirmed {traded} at {section.bars - section.paused_bars:,} of {section.bars:,} bars."]
+    if section.pauses:
+        parts.append(f"Nothing was entered at {section.paused_bars:,} bars, in {section.pauses:,} spells.")
+    if section.replaced_bars:
+        lacked = f", {section.filled_bars:,} of which {traded} lacks" if section.filled_bars else ""
+        parts.append(f"Features saw another venue at {section.replaced_bars:,} bars{lacked}.")
+    for venue, faults in section.faults.items():
+        parts.append(
+            f"{venue} was not trusted: {', '.join(f'{kind} {count:,} times' for kind, count in faults.items())}.".replace("_", " ")
+        )
+    return " ".join(parts)
+
+
 def entries(section: EntriesSection) -> str:
     """What became of entries that were to rest as makers, in a few sentences."""
     moves = [
@@ -226,6 +242,7 @@ FILTERS: Final = {
     "sentence": sentence,
     "limits": limits,
     "inside": inside,
+    "confirmation": confirmation,
     "on_margin": on_margin,
     "entries": entries,
     "learned": learned,

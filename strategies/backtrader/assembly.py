@@ -44,8 +44,8 @@ EXTRA_BARS: Final = 256
 class Feed:
     """One symbol to trade.
 
-    `data` is a Backtrader feed whose bars are stamped with their UTC open time; `last_bar`, `facts`, `members` and `detail` are as in
-    `FeedContext`.
+    `data` is a Backtrader feed whose bars are stamped with their UTC open time; `last_bar`, `facts`, `members`, `detail` and `paused` are
+    as in `FeedContext`.
     """
 
     data: Any
@@ -56,6 +56,7 @@ class Feed:
     facts: PerpetualFacts | None = None
     members: Spans | None = None
     detail: DetailSeries | None = None
+    paused: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def build_cerebro(
         maxcpus=1,
     )
     for feed in feeds:
-        context = FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar, feed.facts, feed.members, feed.detail)
+        context = FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar, feed.facts, feed.members, feed.detail, feed.paused)
         attach(feed.data, context)
         cerebro.adddata(feed.data, name=feed.rules.symbol)
     for text in resample:

@@ -136,10 +136,22 @@ class VenueRulesBroker(ExecutingBroker):
     set_coc, set_coo = set_coc, set_coo
 
     def buy(self, owner: object, data: BtData, size: float, *args: Any, **kwargs: Any) -> Any:
-        return self._send(Side.BUY, super().buy, owner, traded(data), size, *args, **kwargs)
+        return self._admit(self._send(Side.BUY, super().buy, owner, traded(data), size, *args, **kwargs))
 
     def sell(self, owner: object, data: BtData, size: float, *args: Any, **kwargs: Any) -> Any:
-        return self._send(Side.SELL, super().sell, owner, traded(data), size, *args, **kwargs)
+        return self._admit(self._send(Side.SELL, super().sell, owner, traded(data), size, *args, **kwargs))
+
+    def _admit(self, order: Any) -> Any:
+        """Cancel an order that adds exposure while nothing may be entered; the rule of the live broker's pre-trade checks."""
+        parent = order.parent
+        incoming = parent.executed.remsize if parent is not None and parent.alive() else 0.0
+        side = Side.BUY if order.isbuy() else Side.SELL
+        position = self.holdings.held[order.data].size + incoming
+        if order.alive() and adds_exposure(position, side, abs(order.created.size)) and (reason := self._objection(order.data)):
+            order.addinfo(refusal=reason)
+            self._count(order.data._name, reason.partition(" (")[0])
+            self.cancel(order)
+        return order
 
     def _send(
         self,
@@ -330,9 +342,10 @@ class VenueRulesBroker(ExecutingBroker):
             super()._try_exec(order)
             put_on_grid(order)
 
-    def _objection(self, _data: Any) -> str:
+    def _objection(self, data: Any) -> str:
         """Why no position may be entered on a feed now; "" where it may."""
-        return ""
+        paused = context_of(data).paused
+        return paused.get(round(epoch_seconds(data.datetime[0]) * 1000), "") if paused else ""
 
     def _refuse_crossing(self, order: Any) -> None:
         """The venue does not let a post-only order take from the book."""

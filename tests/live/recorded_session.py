@@ -18,7 +18,7 @@ import psutil
 
 from forwardtrader.core.types import Forecast
 from forwardtrader.feeds.candles import schema as candles
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live import control
 from forwardtrader.live.bridge.data import as_number
 from forwardtrader.live.output.job import WriteJob

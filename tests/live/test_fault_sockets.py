@@ -9,7 +9,7 @@ from typing import Any
 import backtrader as bt
 import pytest
 
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.execution.journal import Journal
 from tests.live.books import require_agreement

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore

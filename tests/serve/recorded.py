@@ -11,7 +11,7 @@ from typing import Final
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.types import Forecast
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live import control
 from forwardtrader.live.mailbox import Mailbox
 from forwardtrader.live.output.store import SessionStore

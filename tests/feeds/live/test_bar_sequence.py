@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwardtrader.feeds.live.bar_sequence import Arrival, Bar, BarSequence
+from forwardtrader.feeds.candles.bar import Bar
+from forwardtrader.feeds.live.bar_sequence import Arrival, BarSequence
 
 STEP = 60_000
 

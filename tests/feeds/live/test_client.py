@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from forwardtrader.core.errors import InvalidSetting, TradingError, UnknownVenue, VenueRedirected
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.feeds.live.client import open_client
 from forwardtrader.feeds.venues.exchange import CcxtVenue
 from tests import PATIENCE_S

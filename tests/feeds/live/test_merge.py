@@ -1,70 +1,33 @@
-"""Several venues: who confirms whom, and who lends a candle. Pure decisions first, then two real protocols on loopback."""
+"""Several venues: who confirms whom, and whose candle features see. Two real protocols on loopback, then bars by hand."""
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import itertools
-import time
+import json
+from random import Random
 from typing import Any
 
 import backtrader as bt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.venues import HOUR, Rows, simulated
+from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.feeds.live.bar_sequence import Bar
-from forwardtrader.feeds.live.merge import Agreement, ConfirmingVenue, MergeRule, compare_prices, substitute
+from forwardtrader.core.rooms.confirmation import ConfirmationSettings
+from forwardtrader.feeds.candles.bar import Bar
+from forwardtrader.feeds.confirmation.judged import bars_of, frame_of, judge
+from forwardtrader.feeds.confirmation.verdict import Agreement
+from forwardtrader.feeds.live.merge import ConfirmingVenue, LiveMerge
+from forwardtrader.feeds.venues.quotes import at_quote
 from forwardtrader.live.request import read_request
 from forwardtrader.sandbox.process import SandboxHandle
 from tests.live.market import Lockstep, MarketTime, Script, practice, store_on
 
-STEP = 60_000
-RULE = MergeRule(tolerance_bps=50.0, fresh_bars=2)
-
-
-def bars(*closes: float | None, first: int = 0) -> dict[int, Bar]:
-    """Bars one after the other; None for one that is missing."""
-    return {at: Bar(at, c, c * 1.01, c * 0.99, c, 1.0) for n, c in enumerate(closes) if c is not None for at in [first + n * STEP]}
-
-
-CASES = [
-    ("the same price", [(100.0, 100.0, 100.2)], Agreement.AGREED),
-    ("one alone is far off", [(100.0, 100.0, 103.0)], Agreement.DISAGREED),
-    ("one of three is far off", [(100.0, 100.0, 103.0), (100.0, 100.0, 100.1), (100.0, 100.0, 100.0)], Agreement.AGREED),
-    ("two of three are far off", [(100.0, 100.0, 103.0), (100.0, 100.0, 102.0), (100.0, 100.0, 100.0)], Agreement.DISAGREED),
-    ("it is one bar behind", [(100.0, 100.0, None)], Agreement.AGREED),
-    ("it was far off one bar ago", [(100.0, 90.0, None)], Agreement.DISAGREED),
-    ("it is silent", [(None, None, None)], Agreement.ALONE),
-]
-
-
-@pytest.mark.parametrize(("name", "closes", "agreement"), CASES, ids=[case[0] for case in CASES])
-def test_the_middle_of_the_fresh_venues_decides(name: str, closes: list[Any], agreement: Agreement) -> None:
-    others = {f"venue{n}": bars(*row) for n, row in enumerate(closes)}
-    assert compare_prices(bars(100.0, 100.0, 100.0), others, 2 * STEP, STEP, RULE).agreement is agreement
-
-
-def test_a_venue_whose_newest_bar_is_too_old_has_no_effect() -> None:
-    traded = bars(*[100.0] * 10)
-    assert compare_prices(traded, {"old": bars(*[50.0] * 7)}, 9 * STEP, STEP, RULE).agreement is Agreement.ALONE
-    assert compare_prices(traded, {"old": bars(*[50.0] * 8)}, 9 * STEP, STEP, RULE).agreement is Agreement.DISAGREED
-
-
-@given(st.floats(0.5, 2.0), st.floats(1.0, 1e5), st.integers(0, 3))
-def test_a_substituted_bar_lies_on_the_level_of_the_traded_venue(level: float, price: float, missing: int) -> None:
-    whole = [price * (1 + 0.001 * n) for n in range(5)]
-    traded = bars(*[None if n == missing + 1 else close for n, close in enumerate(whole)])
-    found = substitute(traded, {"none": {}, "other": bars(*[close * level for close in whole])}, (missing + 1) * STEP)
-    assert found is not None
-    name, bar = found
-    assert (name, bar.at) == ("other", (missing + 1) * STEP)
-    assert bar.close == pytest.approx(whole[missing + 1])
-    assert bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high
-
-
-def test_there_is_no_substitute_without_an_earlier_common_bar() -> None:
-    assert substitute({}, {"other": bars(1.0, 2.0)}, STEP) is None
-    assert substitute(bars(1.0), {"other": bars(1.0)}, STEP) is None
+HOURS = HOUR.seconds * 1000
 
 
 class Both(Lockstep):
@@ -81,14 +44,6 @@ class Both(Lockstep):
         super().__call__()
         if self.played > before:
             self.other.advance()
-            self._until_received(MarketTime(self.other).now().timestamp() * 1000 // STEP * STEP - STEP)
-
-    def _until_received(self, at: float) -> None:
-        """Wait for the second one's bar that opened at `at`, which a busy machine may bring late; the first may come with the next one."""
-        [market] = self.store._markets.values()
-        received, until = market.merge._others["BTC/USDT"]["bybit"], time.monotonic() + 3
-        while at not in received and time.monotonic() < until:
-            time.sleep(0.002)
 
 
 class Buyer(Script):
@@ -147,3 +102,148 @@ def test_the_practice_exchange_is_confirmed_by_nobody() -> None:
         read_request(["--sandbox", "--exchange", "binance", "--exchange", "bybit"])
     settings = read_request(["--exchange", "binance", "--exchange", "bybit"]).settings.feeds
     assert (settings.exchange, settings.confirm_exchanges) == ("binance", ("bybit",))
+
+
+class Kept:
+    """What a merge hands on, and its state as a session keeps it."""
+
+    def __init__(self) -> None:
+        self.bars: list[Bar] = []
+        self.signals: list[Bar] = []
+        self.alerts: list[tuple[str, str]] = []
+        self.states: dict[str, str] = {}
+
+    def on_judged(self, symbol: str, at: int, bar: Bar | None, signal: Bar | None) -> None:
+        self.bars += [bar] if bar is not None else []
+        self.signals += [signal] if signal is not None else []
+
+    def load(self, symbol: str) -> Any:
+        return json.loads(self.states[symbol]) if symbol in self.states else None
+
+    def save(self, symbol: str, state: Any) -> None:
+        self.states[symbol] = json.dumps(state)
+
+    def notify(self, kind: str, level: str, **facts: object) -> None:
+        self.alerts.append((kind, str(facts.get("detail", ""))))
+
+    def merge(self, settings: ConfirmationSettings) -> LiveMerge:
+        others = [ConfirmingVenue.of("kraken:USD"), ConfirmingVenue.of("bybit")]
+        return LiveMerge(
+            "binance", others, ["BTC/USDT"], HOUR, clock=SystemClock(), settings=settings, notify=self.notify, listener=self, state=self
+        )
+
+
+def faulty(seed: int) -> Rows:
+    """Three venues: the traded one lacks bars and is off for a while, another one is frozen."""
+    traded, second, third = simulated(seed, 160).values()
+    traded = [b if not 80 <= b.at // HOURS < 83 else Bar(b.at, *(p * 1.03 for p in b[1:5]), b.volume) for b in traded]
+    traded = [b for b in traded if not 100 <= b.at // HOURS < 103 and b.at // HOURS != 130]
+    third = [b if not 110 <= b.at // HOURS < 115 else third[109]._replace(at=b.at) for b in third]
+    return {"binance": traded, "kraken:USD": second, "bybit": third}
+
+
+async def streamed(rows: Rows, kept: Kept, seed: int, restart: int) -> None:
+    """The bars as a session gets them: those of one time in any order, and a new process at one of them."""
+    random, settings = Random(seed), ConfirmationSettings(confirm_window=51)
+    merge = kept.merge(settings)
+    for name in ("kraken:USD", "bybit"):
+        merge.add_confirming(name, "BTC/USDT", rows[name][0])
+    await merge.learn("BTC/USDT", rows["binance"][:1])
+    for at in range(HOURS, 160 * HOURS, HOURS):
+        arrivals = [(name, bar) for name, bars in rows.items() for bar in bars if bar.at == at]
+        random.shuffle(arrivals)
+        for name, bar in arrivals:
+            merge.add_traded("BTC/USDT", bar) if name == "binance" else merge.add_confirming(name, "BTC/USDT", bar)
+        if "binance" not in dict(arrivals) and random.random() < 0.5:
+            merge.add_missing("BTC/USDT", at)
+        if at // HOURS == restart:
+            await asyncio.gather(*(client.close() for client in merge.clients))
+            merge = kept.merge(settings)
+            await merge.learn("BTC/USDT", rows["binance"][:1])
+    await asyncio.gather(*(client.close() for client in merge.clients))
+
+
+@given(st.integers(0, 30), st.sampled_from([0, 50, 81, 98, 112, 131]))
+@settings(max_examples=6, deadline=None)
+def test_a_session_judges_trades_and_sees_what_a_backtest_does_whatever_comes_first_and_after_a_restart(seed: int, restart: int) -> None:
+    rows, kept = faulty(seed), Kept()
+    asyncio.run(streamed(rows, kept, seed, restart))
+    whole = judge({name: frame_of(bars) for name, bars in rows.items()}, HOUR, ConfirmationSettings(confirm_window=51))
+    assert kept.signals == bars_of(whole.signals)
+    assert kept.bars == sorted([*rows["binance"][1:], *bars_of(whole.filled)])
+    assert len(kept.signals) >= 9
+
+
+def test_each_change_is_one_alert() -> None:
+    rows, kept = faulty(1), Kept()
+    asyncio.run(streamed(rows, kept, 1, -1))
+    kinds = [kind for kind, _ in kept.alerts if kind != "bar_lent"]
+    whole = judge({name: frame_of(bars) for name, bars in rows.items()}, HOUR, ConfirmationSettings(confirm_window=51))
+    assert len(kinds) == len(list(whole.changes())) - 1  # the first is the start, where all was well
+    assert [kind for kind in kinds if kind != "venues_changed"] == ["venues_disagreed", "venues_agreed"] * 2
+    assert sum(kind == "bar_lent" for kind, _ in kept.alerts) == 4
+    assert any("stands still" in detail for _, detail in kept.alerts)
+    assert any("binance, which is traded, lies apart" in detail for _, detail in kept.alerts)
+
+
+def test_a_restart_while_the_traded_venue_is_off_goes_on_blocking_and_tells_nobody_again() -> None:
+    async def run() -> tuple[str, str, int]:
+        rows, kept = faulty(2), Kept()
+        await streamed({name: [bar for bar in bars if bar.at <= 81 * HOURS] for name, bars in rows.items()}, kept, 2, -1)
+        before = kept.alerts.copy()
+        again = kept.merge(ConfirmationSettings(confirm_window=51))
+        await again.learn("BTC/USDT", [bar for bar in rows["binance"] if bar.at <= 81 * HOURS])
+        blocked = again.objection("BTC/USDT"), again.objection("BTC/USDT", 81 * HOURS)
+        for name, bars in rows.items():
+            add = again.add_traded if name == "binance" else functools.partial(again.add_confirming, name)
+            add("BTC/USDT", bars[82])
+        await asyncio.gather(*(client.close() for client in again.clients))
+        return *blocked, len(kept.alerts) - len(before)
+
+    now, then, told = asyncio.run(run())
+    assert now == then and "lies apart" in now
+    assert told == 0
+
+
+def test_a_first_bar_that_the_traded_venue_lacks_stands_at_its_last_price() -> None:
+    async def run() -> list[Bar]:
+        rows, kept = simulated(4, 60), Kept()
+        merge = kept.merge(ConfirmationSettings(confirm_window=51))
+        for n in range(59):
+            merge.add_confirming("bybit", "BTC/USDT", rows["third"][n])
+        await merge.learn("BTC/USDT", rows["traded"][:59])
+        again = kept.merge(ConfirmationSettings(confirm_window=51))
+        for n in range(60):
+            again.add_confirming("bybit", "BTC/USDT", rows["third"][n])
+        await again.learn("BTC/USDT", rows["traded"][:59])
+        again.add_missing("BTC/USDT", 59 * HOURS)
+        await asyncio.gather(*(client.close() for each in (merge, again) for client in each.clients))
+        return kept.bars
+
+    assert [(bar.close, bar.volume) for bar in asyncio.run(run())] == [(simulated(4, 60)["traded"][58].close, 0.0)]
+
+
+def test_a_bar_waits_for_those_of_the_others_and_no_longer() -> None:
+    async def run() -> tuple[list[int], list[int], list[int]]:
+        kept = Kept()
+        merge = kept.merge(ConfirmationSettings(confirm_window=51, confirm_wait_s=0.2))
+        rows = simulated(3, 5)
+        await merge.learn("BTC/USDT", rows["traded"][:1])
+        merge.add_traded("BTC/USDT", rows["traded"][1])
+        without_lists = [bar.at for bar in kept.bars]  # a venue that was never there is not waited for
+        merge.add_confirming("bybit", "BTC/USDT", rows["third"][1])
+        for n in (2, 3):
+            merge.add_confirming("bybit", "BTC/USDT", rows["third"][n])
+            merge.add_traded("BTC/USDT", rows["traded"][n])
+        merge.add_traded("BTC/USDT", rows["traded"][4])
+        waiting = [bar.at for bar in kept.bars]
+        await asyncio.sleep(0.4)
+        await asyncio.gather(*(client.close() for client in merge.clients))
+        return without_lists, waiting, [bar.at for bar in kept.bars]
+
+    assert asyncio.run(run()) == ([HOURS], [HOURS, 2 * HOURS, 3 * HOURS], [HOURS, 2 * HOURS, 3 * HOURS, 4 * HOURS])
+
+
+def test_another_quote_is_asked_for_under_its_own_symbol() -> None:
+    assert [at_quote("BTC/USDT", quote) for quote in ("", "USD")] == ["BTC/USDT", "BTC/USD"]
+    assert at_quote("BTC/USDT:USDT", "USDC") == "BTC/USDC:USDC"

@@ -13,7 +13,7 @@ import pytest
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.errors import UnknownSymbol, UnknownTimeframe
 from forwardtrader.core.types import Timeframe
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.feeds.live.poll_wait import PollRule
 from forwardtrader.feeds.live.source import CcxtLiveSource
 

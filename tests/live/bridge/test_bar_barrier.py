@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live.bridge.bar_barrier import BarBarrier
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from forwardtrader.core.types import Forecast
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live.output.store import SessionStore
 
 AT = 1_700_000_100_000

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live.output.files import HISTORY, long_table
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.session.candles import SessionCandles, write_history

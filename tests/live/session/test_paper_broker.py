@@ -88,7 +88,7 @@ def test_confirming_venues_are_asked_at_new_bars_and_read_from_the_record_at_old
     store, answers = SessionStore(tmp_path / "session.db"), {"BTC/USDT": "they disagree", "ETH/USDT": ""}
     store.block_entry(10, "BTC/USDT", "they disagreed")
     store.block_entry(30, "ETH/USDT", "an earlier process that died at this bar got another answer")
-    confirmations = Confirmations(store, answers.__getitem__, 20)
+    confirmations = Confirmations(store, lambda symbol, _at: answers[symbol], 20)
     assert (confirmations.objection("BTC/USDT", 10), confirmations.objection("ETH/USDT", 10)) == ("they disagreed", "")
     assert (confirmations.objection("BTC/USDT", 30), confirmations.objection("ETH/USDT", 30)) == ("they disagree", "")
     assert store.blocked_entries(after=20) == {(30, "BTC/USDT"): "they disagree", (30, "ETH/USDT"): ""}

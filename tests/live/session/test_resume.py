@@ -13,7 +13,7 @@ import backtrader as bt
 import pytest
 
 from forwardtrader.core.settings import RiskSettings
-from forwardtrader.feeds.live.bar_sequence import Bar
+from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live.execution.events import Execution, Replaced
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.output.store import SessionStore

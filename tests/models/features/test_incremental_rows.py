@@ -18,10 +18,11 @@ from forwardtrader.models.features.catalogue import FEATURES, matrix, warm_up
 from forwardtrader.models.features.feature import Feature
 from forwardtrader.models.features.incremental_rows import FeatureRows
 from forwardtrader.models.features.sequences import unit
+from forwardtrader.models.features.time_series.catalogue import TIME_SERIES
 from forwardtrader.models.forecaster import NewBar
 from tests.models.bars import simulated_bars
 
-NAMES = tuple(FEATURES)
+NAMES = tuple(FEATURES | TIME_SERIES)
 CONTEXT = 5
 NEEDED = warm_up(NAMES) + CONTEXT - 1
 
