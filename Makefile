@@ -52,7 +52,7 @@ simulate-faults: $(READY)
 emulator: $(READY)
 	npm install --silent --no-audit --no-fund --prefix var/emulator @firestore-emulator/server
 	$(RUN) -m pytest -q -m "slow or not slow" tests/live/output/test_firestore.py tests/live/output/test_firestore_rules.py \
-		tests/live/mirror/test_identical_trading.py tests/live/preflight/test_takeover.py
+		tests/live/mirror/test_identical_trading.py tests/live/preflight/test_takeover.py tests/live/test_takeover_kills.py
 
 # A hundred thousand documents through restarts and kills: FIRESTORE_EVENTS and FIRESTORE_FAULTS make it shorter.
 firestore-soak: $(READY)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -295,3 +297,10 @@ def test_the_structure_stays_within_its_limits() -> None:
 def test_an_order_takes_at_most_twelve_calls_from_the_strategy_to_the_wire() -> None:
     assert list(structure.broken_steps(structure.modules(ROOT), structure.ORDER_PATH)) == []
     assert 0 < len(structure.ORDER_PATH) - 1 <= 12
+
+
+@pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="not a git checkout")
+def test_what_is_ignored_is_not_tracked_either() -> None:
+    """An environment that is tracked, were it only a link, takes the place of the environment of whoever checks it out."""
+    listed = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    assert subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout == ""

@@ -37,6 +37,7 @@ SESSION: Final = "session.db"
 JOURNAL: Final = "journal.db"
 _AT_ONCE: Final = 500
 _BARS_AT_ONCE: Final = 200
+_REMEMBERED: Final = 5000  # documents
 _YET_TO_CHANGE: Final = 3  # bars: what was decided on one is recorded with the next
 _NOT_MIRRORED: Final = ("lost", "forced")  # marks of this journal's own files
 _OPEN: Final = "where state in ('held', 'written', 'sent', 'unknown', 'acknowledged')"
@@ -66,6 +67,7 @@ class SessionCollector:
         self._mark = f"collected:{folder.name}"
         self._place: dict[str, Any] = {} if anew else dict(store.recall(self._mark, {}))
         self._whole = not self._place
+        self._as_written: dict[str, str] = {}
         self.written = 0
         self.seen: set[str] = set()
 
@@ -173,11 +175,21 @@ class SessionCollector:
 
     def _write(self, documents: Documents, urgency: Urgency = Urgency.FIRST) -> None:
         made = [(self._named(name), body) for name, body in documents]
+        if not self._anew:
+            made = [(name, body) for name, body in made if self._as_written.get(name) != repr(body)]
         bodies = log.redacted([body for _, body in made], numbers=False)
-        for (name, _), body in zip(made, bodies, strict=True):
+        for (name, plain), body in zip(made, bodies, strict=True):
             self.written += self._store.set(name, body, urgency)
+            self._keep(name, repr(plain))
         if self._anew:
             self.seen.update(name for name, _ in made)
+
+    def _keep(self, name: str, text: str) -> None:
+        """Most of what may yet change does not: it is struck out and compared with the state store once, not at every step."""
+        self._as_written.pop(name, None)
+        self._as_written[name] = text
+        if len(self._as_written) > _REMEMBERED:
+            del self._as_written[next(iter(self._as_written))]
 
     def _named(self, name: str) -> str:
         return f"sessions/{self._folder.name}/{name}"

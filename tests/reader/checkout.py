@@ -20,8 +20,7 @@ _PACKAGES: Final = (
     "backtest", "benchmarks", "core", "examples", "feeds", "forwardtrader", "live", "models", "reports", "sandbox", "serve", "strategies",
 )  # fmt: skip
 _SHORT: Final = {
-    "feeds": {"timeframe": "4h"},
-    "models": {"train_window": "120d", "retrain_every": "365d", "seeds": 1, "epochs": 1, "cache": True},
+    "models": {"train_window": "120d", "retrain_every": "180d", "seeds": 1, "epochs": 1, "cache": True},
     "reports": {"bootstrap_samples": 100},
 }
 _CROSSING: Final = """\
@@ -48,6 +47,7 @@ _FILES: Final = {
     "my_models.py": "from sklearn.ensemble import HistGradientBoostingRegressor\n\nimport forwardtrader as ft\n\n"
     "boosted = ft.SklearnForecaster(HistGradientBoostingRegressor(max_iter=20))\n",
     "members.csv": "symbol,from,to\nBTC/USDT,,\n",
+    "ours.yaml": "window: 60d\nevery: 30d\nstrategies.margin: [1.0, 1.5]\n",
     "faults.yaml": "F2: {count: 1}\n",
 }
 
@@ -103,18 +103,28 @@ def _shown_files() -> dict[str, str]:
 
 
 def _write_candles(folder: Path) -> None:
-    hours = pd.date_range("2019-01-01", "2026-10-31", freq="h", tz="UTC")  # what is imported is what later runs trade on
+    hours = pd.date_range("2022-06-01", "2024-12-31", freq="h", tz="UTC")  # what is imported is what later runs trade on
     days = pd.date_range("2012-01-01", "2020-12-31", freq="D", tz="UTC")
-    for bars, frame in (("1h", _candles(hours, 0)), ("4h", _candles(hours[::4], 0))):
-        frame.to_csv(folder / f"BTCUSDT-{bars}.csv", index=False)
-        for name in ("candles.csv", "candles.csv.gz") if bars == "1h" else ():
-            frame.tail(4000).to_csv(folder / name, index=False)
+    for name in ("BTCUSDT-1h.csv", "btc-1h.csv", "candles.csv", "candles.csv.gz"):
+        _candles(hours, 0).to_csv(folder / name, index=False)
+    minutes = pd.date_range("2024-07-01", "2024-07-15", freq="min", tz="UTC", inclusive="left")
+    _finer(_candles(hours, 0), minutes).to_csv(folder / "btc-1m.csv", index=False)
     _candles(days, 1).to_csv(folder / "spy.csv", index=False)
     times = pd.date_range("2019-01-01", "2026-12-31", freq="8h", tz="UTC")
-    facts = pd.DataFrame({"timestamp": times, "value": np.random.default_rng(2).normal(0, 1e-4, len(times))})
+    facts = pd.DataFrame({"timestamp": times, "known_at": times, "value": np.random.default_rng(2).normal(0, 1e-4, len(times))})
     for name in ("funding.csv.gz", "fear_greed.csv.gz"):
         with gzip.open(folder / name, "wt") as file:
             facts.to_csv(file, index=False)
+
+
+def _finer(hours: pd.DataFrame, minutes: pd.DatetimeIndex) -> pd.DataFrame:
+    """Minutes inside those hours: the open first, then the low, the high, and the close to the end."""
+    whole = hours.set_index("timestamp").reindex(minutes.floor("h")).reset_index(drop=True)
+    at = minutes.minute.to_numpy()
+    close = np.select([at == 0, at == 1, at == 2], [whole["open"], whole["low"], whole["high"]], whole["close"])
+    first = np.where(at == 0, whole["open"], np.concatenate([[np.nan], close[:-1]]))
+    prices = {"open": first, "high": np.maximum(first, close), "low": np.minimum(first, close), "close": close}
+    return pd.DataFrame({"timestamp": minutes, **prices, "volume": 10.0 / 60.0})
 
 
 def _candles(times: pd.DatetimeIndex, seed: int) -> pd.DataFrame:

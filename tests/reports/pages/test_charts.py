@@ -76,6 +76,14 @@ def test_a_script_cut_short_is_replaced_and_runs_share_one_copy(tmp_path: Path) 
     assert (tmp_path / "a" / charts.PLOTLY).samefile(tmp_path / "b" / charts.PLOTLY)
 
 
+def test_pages_carry_a_script_that_draws_what_they_have_and_little_else() -> None:
+    text = charts.bundle().read_text(encoding="utf-8")
+    assert text.startswith("/**") and "MIT license" in text[:200]
+    assert all(f'"{kind}"' in text for kind in ("scatter", "bar", "candlestick"))
+    assert len(text) < 1_500_000  # the whole library is 4.8 MB, most of the time until the first chart
+    assert charts.bundle().with_name("plotly-LICENSE").is_file()
+
+
 def test_a_disk_without_links_gets_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError("no links here")
