@@ -7,7 +7,8 @@ of the sample market, or with `--data` the hourly candles of DIR (`binance_spot_
 Differences are paired with the row that ships, bar by bar for losses (Diebold and Mariano 1995, all markets together, positive is better)
 and day by day for the Sharpe ratio, of returns in units of each row's own volatility. A kind of learning may be on by default where it
 lowers the loss (p below 0.05) or raises the Sharpe ratio beyond its interval, and makes neither worse. The table lands in
-`benchmarks/ablation.md`; `--keep DIR` keeps what each market came to, so that a run that was stopped goes on.
+`benchmarks/ablation.md`, that of coins in `benchmarks/ablation_coins.md`; `--keep DIR` keeps what each market came to, so that a run that
+was stopped goes on.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from forwardtrader.strategies.replay_track import Tape
 
 Floats = NDArray[np.float64]
 PAGE: Final = Path(__file__).resolve().parent / "ablation.md"
+COINS_PAGE: Final = PAGE.with_name("ablation_coins.md")
 COINS: Final = ("BTC", "ETH", "XRP", "ADA", "LTC", "LINK", "DOGE")
 HOUR: Final = Timeframe.parse("1h")
 HORIZON: Final = 4
@@ -252,7 +254,7 @@ def page(results: Sequence[Mapping[str, Found]], command: str) -> str:
     lines += [row(name, own, by_kind[SHIPPED]) for name, own in by_kind.items()]
     lines.append(
         f"\nDifferences are paired with `{SHIPPED}`, which ships, and given with 95 % intervals; p is that of Diebold and Mariano, all "
-        "markets together. Each row but the last adds one kind alone."
+        f"markets together. Each row{' but the last' if 'all of them' in by_kind else ''} adds one kind alone."
     )
     return "\n".join(lines) + "\n"
 
@@ -271,7 +273,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--without", nargs="*", default=[], choices=[kind for kind in KINDS if kind != SHIPPED], help="kinds to leave out")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what each market came to here, and go on from what is kept")
     parser.add_argument("--models", type=Path, metavar="DIR", help="keep models here, and use those that are there")
-    parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--page", type=Path, help="default: ablation.md beside this file, with --data ablation_coins.md")
     given = parser.parse_args(argv)
     given.coins = given.coins or (COINS if given.data is not None else COINS[:2])
     cost = given.cost if given.cost is not None else 7.0 if given.data is not None else 2.0
@@ -295,7 +297,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     what = "seven coins, spot prices" if given.data is not None else f"{given.seeds} seeds of the sample market"
     terms_told = f"{', '.join(given.coins)}, {given.first} .. {given.last}, windows of {given.train_window}, {cost:g} bp a side"
-    write_text(given.page, page(results, f"{what}: {terms_told}, forecasts of `{given.forecaster}`, hourly, {HORIZON} bars ahead."))
+    write_text(
+        given.page or (PAGE if given.data is None else COINS_PAGE),
+        page(results, f"{what}: {terms_told}, forecasts of `{given.forecaster}`, hourly, {HORIZON} bars ahead."),
+    )
     return 0
 
 

@@ -153,7 +153,7 @@ class ModelLifecycle:
     def guard(self, coming: datetime, losses_of: LossesOf) -> Decision | None:
         """Roll back the model in force where it is broken, or by the end of its guard period significantly worse than the one before it."""
         learning, timeframe = self.rules.learning, self.rules.timeframe
-        if learning.guard == 0 or self.before is None:
+        if learning.guard == 0 or self.before is None or self.pending:  # a session decides on a pending model one bar after it is trained
             return None
         bars = min((coming - self.watched) // timeframe.delta - self.rules.horizon, learning.guard)
         if bars < 1 or (bars < learning.guard and bars % learning.block):

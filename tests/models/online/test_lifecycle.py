@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from forwardtrader.core.settings import LearningSettings, ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.forecasters.calibration import Calibration
-from forwardtrader.models.online.lifecycle import Decision, LifecycleRules, ModelLifecycle
+from forwardtrader.models.online.lifecycle import Decision, LifecycleRules, ModelLifecycle, TrainingCall
 from forwardtrader.models.registry.card import ModelCard
 from forwardtrader.models.registry.promotion_log import Author, PromotionAction
 
@@ -166,6 +166,17 @@ def test_what_a_person_ordered_is_not_rolled_back() -> None:
     lifecycle = begun(rules(**GUARD))
     lifecycle.apply_command(PromotionAction.PROMOTED, card(FIRST + HOUR), "because", FIRST + HOUR)
     assert all(d.by is not Author.GUARD for d in go_on(lifecycle, Rivals(1e4), FIRST + HOUR, 24 * 10))
+
+
+def test_nothing_is_rolled_back_while_another_model_waits_for_its_decision() -> None:
+    of, now = rules(**GUARD), FIRST + timedelta(days=9)
+    lifecycle = ModelLifecycle(of, card(FIRST + HOUR), FIRST + HOUR, of.scheduled(FIRST), before=card(FIRST))
+    waiting = TrainingCall(now, Author.CALENDAR, "scheduled")
+    lifecycle.pending.append(waiting)
+    assert lifecycle.guard(now, lambda _card, _first: Rivals(1.3)) is None  # type: ignore[arg-type,return-value]
+    lifecycle.give_up(waiting, FIRST + HOUR)
+    rolled_back = lifecycle.guard(now, lambda _card, _first: Rivals(1.3))  # type: ignore[arg-type,return-value]
+    assert rolled_back is not None and rolled_back.card == card(FIRST)
 
 
 @settings(max_examples=12, deadline=None)
