@@ -64,7 +64,7 @@ _FATES: Final[tuple[tuple[str, Fate, str], ...]] = (
     (r"(?:run_live\.py|forwardtrader live).*--bars", Fate.ENDS, ""),
     (r"run_live\.py|forwardtrader live|forwardtrader serve|-m sandbox", Fate.RUNS, ""),
     (r"import(?: --kind mark --timeframe 1m)?$", Fate.ASKS, ""),
-    (r"parity\s*$|models\.registry$|check-strategy$|check-forecaster$|python -m reports$", Fate.ASKS, ""),
+    (r"parity\s*$|models\.registry$|check-strategy$|check-forecaster$|forwardtrader candles$|python -m reports$", Fate.ASKS, ""),
     (r"python run_backtest\.py (--audit|--strategy my_module:MyStrategy)$", Fate.ENDS, ""),
 )
 
