@@ -235,9 +235,15 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     risk = {} if limits is None else {"risk": {key: tree["risk"][key] for key in EVERY_RUN}}
     return {
         **learning, **factors, **detail, **resample, **universe, **risk, **({"optimised": request.choice} if request.choice else {}),
-        "models": models, "strategies": strategies, "symbols": tree["feeds"]["symbols"], "timeframe": tree["feeds"]["timeframe"],
+        "models": models, "strategies": strategies, "symbols": _set_of(request), "timeframe": tree["feeds"]["timeframe"],
         "strategy": request.strategy, "first": request.first.isoformat(), "last": request.last.isoformat(),
     }  # fmt: skip
+
+
+def _set_of(request: BacktestRequest) -> list[str]:
+    """The symbols; their order is a choice only for a strategy of the user's, which may take its first feed for something else."""
+    symbols = request.settings.feeds.symbols
+    return list(symbols) if request.strategy else sorted(symbols)
 
 
 def _universe(request: BacktestRequest) -> dict[str, Any]:

@@ -98,13 +98,15 @@ def detail_of(history: History) -> DetailSeries | None:
     if detail is None:
         return None
     opened, at = (index.as_unit("ms").asi8 / 1000.0 for index in (detail.opened, pd.DatetimeIndex(detail.candles.index)))
-    prices, whole = (frame[list(OHLCV)].to_numpy(dtype=np.float64) for frame in (detail.candles, history.candles.loc[detail.opened]))
-    volume, outer = np.nan_to_num(prices[:, 4]), np.nan_to_num(whole[:, 4])
-    unknown = (outer == 0.0) & (whole[:, 1] != whole[:, 2]) if volume.any() else whole[:, 1] != whole[:, 2]
-    traded = (volume != 0.0) | (prices[:, 1] != prices[:, 2]) | unknown
+    prices = detail.candles.to_numpy(dtype=np.float64)  # no copy: of a year of minutes it would be as large as all the rest
     marks = np.zeros((0, 4)) if detail.marks is None else detail.marks.to_numpy(dtype=np.float64)
     times, first = np.unique(opened, return_index=True)
-    return DetailSeries(times, np.append(first, len(at)).astype(np.int64), at, prices, traded, marks)
+    first = np.append(first, len(at)).astype(np.int64)
+    whole = history.candles.loc[detail.opened[first[:-1]], list(OHLCV)].to_numpy(dtype=np.float64)
+    moved, has_volume = whole[:, 1] != whole[:, 2], bool(np.nan_to_num(prices[:, 4]).any())
+    unknown = np.repeat(moved & (np.nan_to_num(whole[:, 4]) == 0.0) if has_volume else moved, np.diff(first))
+    traded = (np.nan_to_num(prices[:, 4]) != 0.0) | (prices[:, 1] != prices[:, 2]) | unknown
+    return DetailSeries(times, first, at, prices, traded, marks)
 
 
 @dataclass(frozen=True)

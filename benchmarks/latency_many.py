@@ -61,12 +61,12 @@ def _bars(session: Measured) -> Bars:
     heard: dict[Any, int] = {}
     for start, at in zip(session.heard_of, session.heard, strict=True):
         heard.setdefault(start, at)
-    whole, orders = _last(sorted(closed.values()), received)
-    ours, _ = _last(sorted(heard.values()), session.left)
+    whole, orders = last_of_each(sorted(closed.values()), received)
+    ours, _ = last_of_each(sorted(heard.values()), session.left)
     return Bars(whole, ours, orders)
 
 
-def _last(starts: list[int], ends: list[int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def last_of_each(starts: list[int], ends: list[int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Milliseconds from each start to the last end before the next one, and how many ends there are; only of starts with any."""
     groups = np.searchsorted(np.array(starts), np.array(ends), side="right") - 1
     found = [(i, np.flatnonzero(groups == i)) for i in range(len(starts))]

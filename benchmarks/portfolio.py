@@ -216,7 +216,8 @@ def page(market: Market, forecasts: Mapping[str, pd.DataFrame], given: argparse.
         on_spot(market, forecasts, 10.0),
     ]
     what = f"{len(forecasts)} coins, {given.first} .. {given.last}, {given.forecaster}, each coin alone."
-    lines = ["# All symbols decided on together\n", f"{what}\n"]
+    how = f"`python -m benchmarks.portfolio --data DIR --from {given.first} --to {given.last} --forecaster {given.forecaster}`"
+    lines = ["# All symbols decided on together\n", f"Made by {how}: {what}\n"]
     lines += ["| account | Sharpe | drawdown | return | fills |", "| --- | --- | --- | --- | --- |", *map(str, rows)]
     if given.shifts:
         own, *others = on_shifted(market, forecasts, 5.0, given.shifts)

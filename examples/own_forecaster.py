@@ -19,7 +19,7 @@ class Nearest(ft.BaseForecaster):
         self.neighbours = neighbours
 
     def fit(self, panel: ft.SamplePanel) -> Nearest:
-        self.mean_, self.std_ = panel.X.mean(axis=0), panel.X.std(axis=0)
+        self.mean_, self.std_ = panel.X.mean(axis=0), panel.X.std(axis=0) + 1e-6  # of a column that never changes: zero
         self.known_, self.outcomes_ = self._scaled(panel)[::10], panel.y[::10].copy()
         return self
 

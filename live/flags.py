@@ -27,7 +27,7 @@ def parser() -> FlagParser:
     where.add_argument(
         "--yes-real-money", action="count", default=0, help="given once it asks before the first order, given twice it does not"
     )
-    where.add_argument("--exchange", action="append", metavar="NAME", help="repeatable; the first trades, the others confirm its prices")
+    where.add_argument("--exchange", action="append", metavar="NAME", help="repeatable; the first trades, others confirm it (kraken:USD)")
     what = p.add_argument_group("what to trade")
     what.add_argument("--symbol", action="append", metavar="SYMBOL", help="repeatable, e.g. BTC/USDT")
     what.add_argument("--timeframe", metavar="1h", help="length of a bar")

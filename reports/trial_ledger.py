@@ -4,7 +4,7 @@ A trial is a configuration whose result on some market was seen. The market is k
 close of the first bar of a UTC day, is kept for each day, and two trials saw the same market where most of their common days agree within
 two per cent. So the same coin from another venue counts as the same market, and a simulated market under a real name does not.
 Running the same thing again (equal data, settings and results, or the same up to where an earlier run ended; `reports.trial_reruns`) is no
-new trial.
+new trial, nor is it with the same symbols in another order. Another set of symbols is one.
 
 `forwardtrader trials` lists the trials.
 """
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 Numbers = NDArray[Any]
 SAME_PRICE: Final = 0.02
+_ROUNDING: Final = 1e-9
 _BUSY_SECONDS: Final = 30.0
 # Days are counted from here in the stored landmarks.
 _EPOCH: Final = pd.Timestamp("1970-01-01", tz="UTC")
@@ -142,6 +143,7 @@ class TrialLedger:
         with self._open() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")  # what is looked up must still hold when it is written
             known = trial_reruns.known_trial(connection, run) if run is not None else None
+            known = known or _in_other_order(connection, trial)
             is_new = known is None and _insert(connection, trial, at, landmarks)
             if trial.looks > 1:
                 connection.execute("INSERT OR IGNORE INTO looks VALUES (?, ?)", (known or trial.id, trial.looks))
@@ -218,6 +220,15 @@ class TrialLedger:
             return
         with FileLock(self.path.with_suffix(".lock"), timeout=_BUSY_SECONDS):
             connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _in_other_order(connection: sqlite3.Connection, trial: Trial) -> str | None:
+    """The same trial with its symbols named in another order: sums over them differ in their last digits, and nothing else does."""
+    if len(trial.symbols) < 2:
+        return None
+    chosen, sharpe = (trial.data, trial.settings, trial.moments.periods), trial.moments.sharpe
+    rows = connection.execute("SELECT id, sharpe FROM trials WHERE data = ? AND settings = ? AND periods = ?", chosen).fetchall()
+    return next((row["id"] for row in rows if row["sharpe"] is not None and abs(row["sharpe"] - sharpe) <= _ROUNDING * abs(sharpe)), None)
 
 
 def _insert(connection: sqlite3.Connection, trial: Trial, at: str, landmarks: bytes) -> bool:

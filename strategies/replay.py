@@ -66,19 +66,22 @@ class Replay:
         _, timeframe, horizon = self.markets[0]
         if self._recorded is None:
             rule = PortfolioRule.of(self.settings, timeframe, self.tracks[0].params.size.yearly_root, len(self.markets))
-            closes = np.column_stack([np.where(track.here, track.close, np.nan) for track in self.tracks])
-            scales = np.column_stack([track.scale for track in self.tracks])
-            self._recorded = RecordedCorrelations.of(closes, scales, [market.symbol for market, _, _ in self.markets], horizon, rule)
-        managers = [position.manager for position in walk.positions]
+            tracks = [position.track for position in walk.asked]
+            closes = np.column_stack([np.where(track.here, track.close, np.nan) for track in tracks])
+            scales = np.column_stack([track.scale for track in tracks])
+            self._recorded = RecordedCorrelations.of(closes, scales, self._symbols(walk), horizon, rule)
+        managers = [position.manager for position in walk.asked]
         walk.decide_together(PortfolioManager(self.settings, timeframe, managers, horizon, self._recorded), self._recorded)
 
     def _teach(self, walk: Walk) -> None:
         """Have it learn from its outcomes, each run anew."""
         _, timeframe, horizon = self.markets[0]
-        symbols = [market.symbol for market, _, _ in self.markets]
-        learning = AccountLearning.of(self.learning, self.settings, timeframe, horizon, symbols)
+        learning = AccountLearning.of(self.learning, self.settings, timeframe, horizon, self._symbols(walk))
         if learning is not None:
             walk.learn_by(learning)
+
+    def _symbols(self, walk: Walk) -> list[str]:
+        return [position.manager.market.symbol for position in walk.asked]
 
     def _walk(self, locations: Sequence[Floats]) -> Walk:
         laid = [track.spread(own) for track, own in zip(self.tracks, locations, strict=True)]

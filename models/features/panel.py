@@ -52,6 +52,7 @@ class Panel:
             names: all features of the catalogue, and those of the factors that all frames carry, where none are named.
             timeframe: of the candles, for features that join them to longer bars.
         """
+        candles = in_order(candles)
         bars = {symbol: Bars.of(frame, timeframe) for symbol, frame in candles.items()}
         names = names or all_names(next(iter(bars.values())).factors)
         bars = beside_peers(bars, names)
@@ -95,6 +96,11 @@ class Panel:
         own = b.window(rows.start, last)
         others = [column for peer in b.peers.values() for column in beside(own, peer)[0]]
         return fingerprint.of_arrays(*(column[rows] for column in (*candles, *b.factors.values())), *others)
+
+
+def in_order(candles: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """By name: models are the same in whatever order symbols were named, or the order would be one more thing to try."""
+    return dict(sorted(candles.items()))
 
 
 def beside_peers(bars: Mapping[str, Bars], names: tuple[str, ...]) -> dict[str, Bars]:

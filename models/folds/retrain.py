@@ -27,7 +27,7 @@ from forwardtrader.core.settings import ModelSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.catalogue import warm_up
-from forwardtrader.models.features.panel import Panel, beside_peers, selected
+from forwardtrader.models.features.panel import Panel, beside_peers, in_order, selected
 from forwardtrader.models.folds import training as fold_training
 from forwardtrader.models.folds.divergence import mean_loss
 from forwardtrader.models.folds.fitting import LEAST_SAMPLES
@@ -92,7 +92,7 @@ def identity(candles: Mapping[str, pd.DataFrame], boundary: datetime, settings: 
 def _bare_panel(candles: Mapping[str, pd.DataFrame], names: tuple[str, ...]) -> Panel:
     """What decides a model's id, without what it learns from."""
     index, bars = {}, {}
-    for symbol, frame in candles.items():
+    for symbol, frame in in_order(candles).items():
         index[symbol], bars[symbol] = pd.DatetimeIndex(frame.index), Bars.of(frame)
     nothing = np.empty((0, 0), np.float32)
     return Panel(index=index, bars=beside_peers(bars, names), offset={}, names=names, features=nothing, targets=nothing)

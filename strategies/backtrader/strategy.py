@@ -170,8 +170,10 @@ class LSTMStrategy(bt.Strategy):
     def __init__(self) -> None:
         settings, datas = self.p.settings, traded_feeds(self.datas)
         forecasts = [LSTMForecast(data) for data in datas]  # type: ignore[call-arg]  # Backtrader takes the feed off
-        self._feeds = [FeedPositionManager(self, d, f, settings, len(datas)) for d, f in zip(datas, forecasts, strict=True)]
-        self._by_data = {id(feed.data): feed for feed in self._feeds}
+        feeds = [FeedPositionManager(self, d, f, settings, len(datas)) for d, f in zip(datas, forecasts, strict=True)]
+        # By name, so that it does not depend on the order of the feeds who is asked first, and so gets the cash.
+        self._feeds = sorted(feeds, key=lambda feed: feed.manager.market.symbol)
+        self._by_data = {id(feed.data): feed for feed in feeds}
         self._correlations = Correlations([feed.manager.market.symbol for feed in self._feeds])
         self._learning = self._learn_by(self.p.learning, settings)
         self._use(settings)
@@ -180,6 +182,8 @@ class LSTMStrategy(bt.Strategy):
         self._paid_in = 0.0  # as the broker counts it, of this process
 
     def start(self) -> None:
+        for feed in self._by_data.values():
+            self.broker.getposition(feed.data)  # a simulated broker adds positions up in the order in which they were first asked for
         if self.p.saved is not None:
             self.restore(self.p.saved)
         self.adopt_open_orders()

@@ -147,6 +147,7 @@ class Walk:
         self.recorded: RecordedCorrelations | None = None
         self.learning: AccountLearning | None = None
         self.account, self.times, self.positions = account, times, positions
+        self.asked = sorted(positions, key=lambda position: position.manager.market.symbol)  # in the strategy's order
         self.equity, self.cash = np.empty(len(times)), np.empty(len(times))
         self.days = (times // DAY_SECONDS).astype(np.int64)
         self.day_starts = np.searchsorted(self.days, self.days)
@@ -164,7 +165,7 @@ class Walk:
     def learn_by(self, learning: AccountLearning) -> None:
         """Have it learn from its outcomes; then every bar may change what the next one is decided by, and none is passed over."""
         self.learning = learning
-        for position, own in zip(self.positions, learning.symbols, strict=True):
+        for position, own in zip(self.asked, learning.symbols, strict=True):
             position.manager.learning = own
 
     def go(self) -> None:
@@ -184,19 +185,20 @@ class Walk:
         for position in present:
             position.holding.close = float(position.track.close[row])
         if self.learning is not None:
-            self.learning.see([position.seen(row) for position in self.positions])
-            for position in self.positions:
+            self.learning.see([position.seen(row) for position in self.asked])
+            for position in self.asked:
                 position.manager.price()
         equity = account.equity()
         self.equity[row], self.cash[row] = equity, account.net_cash(equity)
         self.risk = update(self.risk, equity, account.now, self.limits)
         if self.together is not None and self.recorded is not None:
             self.recorded.row = row
-            standings = [position.standing(row) for position in self.positions]
+            standings = [position.standing(row) for position in self.asked]
             self.together.on_bar(standings, equity, account.spendable(), account.now, self.risk.gate)
             return
-        for position in present:
-            self._on_bar(position, row, equity, self.risk.gate)
+        for position in self.asked:
+            if position.track.here[row]:
+                self._on_bar(position, row, equity, self.risk.gate)
 
     def _finer(self, row: int) -> Inside:
         """The finer bars inside those of a row."""

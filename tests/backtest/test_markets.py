@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.markets import __main__ as markets
 from benchmarks.markets.page import Result, page, wilson
+from benchmarks.markets.panels import base_of, common_bars, null_panel, planted_panel, run_panel
 from forwardtrader.core.types import Verdict
 
 ONE = Result(
@@ -89,6 +92,44 @@ def test_other_settings_and_other_candles_are_another_table() -> None:
         markets.digest_of([], [], panels=True),
     }
     assert len(digests) == 4
+
+
+def logs(bars: pd.DataFrame) -> np.ndarray:
+    return np.diff(np.log(bars["close"].to_numpy()))
+
+
+def windows(bars: int = 3000) -> dict[str, pd.DataFrame]:
+    base = base_of(())
+    index = common_bars(base)[:bars]
+    return {symbol: history.candles.loc[index] for symbol, history in base.items()}
+
+
+def test_a_null_panel_moves_together_and_its_direction_is_tossed_for_all_at_once() -> None:
+    given = windows()
+    made = null_panel(given, 3)
+    (first, second), (one, two) = ([logs(frame) for frame in list(frames.values())[:2]] for frames in (given, made))
+    np.testing.assert_allclose(np.abs(one), np.abs(first), atol=2e-3)
+    large = (np.abs(first) > 2e-3) & (np.abs(second) > 2e-3)
+    assert (np.sign(one * two)[large] == np.sign(first * second)[large]).mean() > 0.99
+    assert abs(np.corrcoef(np.sign(one), np.sign(first))[0, 1]) < 0.1
+    assert abs(np.mean(np.expm1(one))) < 3 * np.std(one) / np.sqrt(len(one))
+
+
+def test_a_planted_panel_has_a_signal_of_its_own_in_each_and_noise_in_common() -> None:
+    made, attainable = planted_panel(windows(), 3)
+    moves = np.array([logs(frame) for frame in made.values()])
+    signals = np.array([np.log(frame["volume"].to_numpy())[:-1] for frame in made.values()])
+    assert 0.07 < attainable < 0.16
+    assert np.corrcoef(moves)[0, 1] > 0.3
+    assert abs(np.corrcoef(signals)[0, 1]) < 0.25
+    assert all(0.05 < np.corrcoef(signal, move)[0, 1] < 0.2 for signal, move in zip(signals, moves, strict=True))
+
+
+@pytest.mark.slow
+def test_a_null_panel_is_judged_by_the_whole_pipeline(tmp_path: Path) -> None:
+    result = run_panel(markets.Task("null", 1, (), (), tmp_path, "d"))
+    assert result.verdict in {str(Verdict.NO_EDGE), str(Verdict.NOT_ENOUGH_DATA)}
+    assert result.bets > 0 and abs(result.rank_ic) < 0.05
 
 
 @pytest.mark.slow

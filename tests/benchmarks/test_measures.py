@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.ablation import Found, Kept
 from benchmarks.latency import measure_appends
+from benchmarks.latency_many import last_of_each
 from benchmarks.regime_change import bars_until, changed_market, shuffled_market
 from benchmarks.scale import ScaleCosts, paper
 from benchmarks.scaling.growth import exponent
@@ -46,6 +47,13 @@ def test_every_append_to_the_journal_is_measured() -> None:
     taken = measure_appends(7)
     assert len(taken) == 7
     assert (taken > 0).all()
+
+
+def test_a_bar_of_many_symbols_is_over_with_the_last_of_its_orders() -> None:
+    starts, ends = [1_000_000, 5_000_000, 9_000_000], [1_500_000, 2_000_000, 2_000_001, 9_100_000]
+    taken, orders = last_of_each(starts, ends)
+    np.testing.assert_allclose(taken, [1.000001, 0.1])
+    assert orders.tolist() == [3, 1]
 
 
 def test_a_window_ends_with_its_own_row() -> None:

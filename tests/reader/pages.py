@@ -21,6 +21,7 @@ _WORDS: Final = {
     "NAME": "demo-1", "FOLDER": "reports/output/*-BTC-USDT-*", "MODULE:CLASS": "trend.py:Trend", "FILE:CLASS": "trend.py:Trend",
     "FILE:NAME": "my_model.py:Ridge", "FILE": "BTCUSDT-1h.csv", "TEXT": "tried", "MODEL": _MODEL,
     "20261122-151402": f"{_RUN} | head -1)", "20261123-091130": f"{_RUN} | tail -1)", "parity practice": "parity demo-1",
+    "logs btc --follow": "logs demo-1 --follow",
 }  # fmt: skip
 
 

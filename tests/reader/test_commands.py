@@ -34,10 +34,11 @@ _SESSION = "python run_live.py --paper --sandbox --speed {speed} --strategy tren
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a session that has ended, two runs, and a model."""
+    """With candles in its store, a session that has ended, three runs, and a model."""
     if not (ROOT / ".venv/bin/activate").is_file():
         pytest.skip("this checkout has no .venv; make backtest makes it")
     folder = make_checkout(tmp_path_factory.mktemp("reader"))
+    ended(folder, "forwardtrader import BTCUSDT-1h.csv --symbol BTC/USDT --timeframe 1h")
     ended(folder, _SESSION.format(name="demo-1", speed="lockstep") + " --bars 12")
     ended(folder, "python run_backtest.py --from 2024-05-01 --to 2024-08-31")
     for fast in (10, 20):

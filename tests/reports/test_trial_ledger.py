@@ -62,6 +62,20 @@ def test_equal_settings_with_another_outcome_are_a_new_trial(ledger: TrialLedger
     assert ledger.record(trial("a", result="after a change of code"))
 
 
+def portfolio(*symbols: str, sharpe: float, result: str) -> Trial:
+    chosen = "portfolio of " + ", ".join(sorted(symbols))
+    own = {symbol: prices(seed) for seed, symbol in enumerate(sorted(symbols))}
+    return replace(trial(chosen, sharpe=sharpe, result=result), symbols=symbols, landmarks=own)
+
+
+def test_the_same_symbols_in_another_order_are_the_same_trial_and_another_set_is_another(ledger: TrialLedger) -> None:
+    assert ledger.record(portfolio("BTC/USDT", "ETH/USDT", sharpe=0.05, result="r"))
+    assert not ledger.record(portfolio("ETH/USDT", "BTC/USDT", sharpe=0.05 * (1 + 1e-13), result="other last digits"))
+    assert ledger.record(portfolio("BTC/USDT", "ETH/USDT", sharpe=0.0501, result="other code"))
+    assert ledger.record(portfolio("BTC/USDT", "ETH/USDT", "ADA/USDT", sharpe=0.05, result="r"))
+    assert ledger.tries_on({"BTC/USDT": prices()}, 365).trials == 3
+
+
 def test_a_trial_that_was_looked_at_at_many_boundaries_counts_as_often(ledger: TrialLedger) -> None:
     assert ledger.record(replace(trial("a"), looks=12))
     assert not ledger.record(replace(trial("a"), looks=13))
