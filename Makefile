@@ -24,7 +24,7 @@ bench: $(READY)
 	$(RUN) -m pip install -q -e ".[bench,cluster]"
 	for name in train backtest loop latency sandbox scale; do $(RUN) -m benchmarks.$$name || exit 1; done
 
-# Every command of README and docs, typed as a reader types it, in a checkout of its own whose runs are short.
+# Every command of README and docs, typed as a reader types it, in a checkout of its own whose runs are short: half an hour on two busy cores.
 commands: $(READY)
 	$(RUN) -m pytest -q -m "slow or not slow" tests/reader tests/end_to_end/test_tutorial.py
 
