@@ -264,9 +264,9 @@ class Walk:
         assert self.together is not None and self.recorded is not None
         if all(position.flat for position in self.positions):
             return self._acts_alone(rows, equity)
-        told = [position.outlook(rows, equity) for position in self.positions]
+        told = [position.outlook(rows, equity) for position in self.asked]
         gains, scales, held = (np.column_stack(column) for column in zip(*told, strict=True))
-        shorts = np.array([position.track.params.edge.shorts for position in self.positions], dtype=bool)
+        shorts = np.array([position.track.params.edge.shorts for position in self.asked], dtype=bool)
         acts = may_move(gains, scales, held, shorts, self.recorded.matrices[rows], self.together.rule)
         for position in self.positions:
             acts = acts | position.is_met(rows)

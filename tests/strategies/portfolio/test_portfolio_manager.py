@@ -72,6 +72,20 @@ def test_the_replay_fills_what_backtrader_fills(name: str) -> None:
     assert not chosen.allow_short or fills.iloc[:40]["side"].eq("sell").any()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_symbols_out_of_the_order_of_their_names_are_replayed_alike(seed: int) -> None:
+    """Two of them move as one, so it matters whose risk is whose."""
+    rows, rules = 600, [replace(market, can_short=True) for market in sorted(MARKETS, key=lambda market: market.symbol)]
+    twin, alone = candles(rows, 30 + seed), candles(rows, 40 + seed, 1_500.0)
+    bars = [twin, twin * [0.1, 0.1, 0.1, 0.1, 1.0], alone]
+    told = [forecasts(b, 50 + seed + i, skill=0.5) for i, b in enumerate(bars)]
+    made = [
+        Tape(bars=b, forecasts=f, market=rule, timeframe=HOUR, horizon=24)
+        for b, f, rule in zip(bars, told, rules[2:] + rules[:2], strict=True)
+    ]
+    assert len(equal_to_backtrader(made, together(allow_short=True, portfolio_aversion=8.0))) > 20
+
+
 @pytest.mark.parametrize("name", ["shorts", "eager"])
 def test_perpetuals_on_margin_are_replayed_alike(name: str) -> None:
     markets = [replace(m, symbol=f"{m.symbol}:USDT", settle="USDT", can_short=True) for m in MARKETS]
