@@ -112,3 +112,12 @@ def test_a_message_that_cannot_be_sent_for_an_unforeseen_reason_holds_up_no_othe
         alerts.send("session_halted", "error", "last")
         alerts.close(PATIENCE_S)
     assert bot.texts == ["!! one: last"] and alerts.dropped == 1
+
+
+def test_a_channel_that_closes_sends_what_waits_without_pauses() -> None:
+    with telegram() as bot:
+        alerts = TelegramChannel("1:x", "42", name="one", api=bot.url, pause_s=10 * PATIENCE_S)
+        for n in range(9):
+            alerts.send("drift", "warning", f"number {n}")
+        alerts.close(PATIENCE_S)
+    assert (alerts.sent, alerts.dropped) == (9, 0)
