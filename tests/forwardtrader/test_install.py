@@ -57,9 +57,10 @@ def test_the_wheel_holds_one_package_and_says_that_it_is_typed(site: Path) -> No
     assert entry == "forwardtrader = forwardtrader.__main__:main"
 
 
-def test_every_module_and_template_of_the_checkout_is_in_the_wheel(site: Path) -> None:
+def test_every_module_template_and_asset_of_the_checkout_is_in_the_wheel(site: Path) -> None:
     for package in PACKAGES:
-        ours = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*") if path.suffix == ".py" or path.parent.name == "templates"}
+        here = (ROOT / package).rglob("*")
+        ours = {path.relative_to(ROOT) for path in here if path.suffix == ".py" or path.parent.name in ("templates", "assets")}
         theirs = {path.relative_to(site / "forwardtrader") for path in (site / "forwardtrader" / package).rglob("*") if path.is_file()}
         assert ours == {path for path in theirs if path.suffix != ".pyc"}
 
