@@ -38,7 +38,8 @@ def test_the_examples_pass_and_give_numbers(folder: Path) -> None:
     assert [short_name(name) for name in names][-3:] == ["squeeze", "trend_4h", "behind_btc"]
     panel = Panel.of({"ETH/USDT": simulated_bars(600), "BTC/USDT": simulated_bars(600, seed=1)}, (1,), names, HOUR)
     panel.require_numbers()
-    assert (panel.features[400:600, -3:].std(axis=0) > 0.05).all()
+    first = panel.offset["ETH/USDT"]
+    assert (panel.features[first + 400 : first + 600, -3:].std(axis=0) > 0.05).all()
 
 
 def test_the_lines_of_the_page_choose_what_they_say(folder: Path) -> None:

@@ -7,12 +7,15 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forwardtrader.core.types import OHLCV, Timeframe
 
 PRICES: Final = OHLCV[:4]
 _USUAL_HOURS: Final = 8
-_LATE: Final = 1.5  # times the usual interval without a settlement, and one is missing
+_LATE: Final = 1.5  # times the interval around without a settlement, and one is missing
+_AROUND: Final = 3  # intervals on either side
+_HOUR: Final = 3_600_000  # milliseconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +23,8 @@ class PerpetualHistory:
     """What a perpetual has beside its candles.
 
     `marks` holds open, high, low and close on the index of the candles, `funding` a rate by settlement time; both are complete.
-    `unknown_marks` bars have the last price for their mark, `prior_settlements` of the settlements have the prior for their rate.
+    `unknown_marks` bars have the last price for their mark, `prior_settlements` of the settlements have the prior for their rate,
+    which is that of eight hours.
     """
 
     marks: pd.DataFrame
@@ -37,7 +41,8 @@ class PerpetualHistory:
         notes = []
         if self.prior_settlements:
             share = f"{self.prior_settlements:,} of {len(self.funding):,} settlements"
-            notes.append(f"funding is unknown at {share}; a prior of {self.prior * 1e4:g} bp each stands for it (feeds.funding_prior_bps)")
+            prior = f"a prior of {self.prior * 1e4:g} bp each eight hours"
+            notes.append(f"funding is unknown at {share}; {prior} stands for it (feeds.funding_prior_bps)")
         if self.unknown_marks:
             notes.append(f"the mark price is unknown at {self.unknown_marks:,} of {len(self.marks):,} bars; the last price stands for it")
         return tuple(notes)
@@ -63,10 +68,10 @@ def completed(
         prior: the rate of a settlement of eight hours that is not known; for shorter intervals a smaller share.
     """
     known, unknown = _marks(candles, marks)
-    settled, missing, rate = _funding(candles, timeframe, funding, hours or _USUAL_HOURS, prior)
+    settled, missing = _funding(candles, timeframe, funding, hours or _USUAL_HOURS, prior)
     return PerpetualHistory(
         marks=known, funding=settled, mark_source=mark_source, funding_source=funding_source, unknown_marks=unknown,
-        prior_settlements=missing, prior=rate,
+        prior_settlements=missing, prior=prior,
     )  # fmt: skip
 
 
@@ -83,25 +88,37 @@ def _marks(candles: pd.DataFrame, marks: pd.DataFrame | None) -> tuple[pd.DataFr
 
 def _funding(
     candles: pd.DataFrame, timeframe: Timeframe, funding: pd.Series[float] | None, hours: int, prior: float
-) -> tuple[pd.Series[float], int, float]:
+) -> tuple[pd.Series[float], int]:
+    """Settlements of these candles, and how many of them have the prior for their rate."""
     begins, ends = candles.index[0], candles.index[-1] + timeframe.delta
     known = (
         pd.Series(dtype=np.float64, index=candles.index[:0])
         if funding is None
-        else funding.loc[(funding.index >= begins) & (funding.index < ends)]
+        else funding.loc[(funding.index >= begins) & (funding.index < ends)].sort_index()
     )
-    step = pd.Timedelta(hours=hours)
-    due = pd.date_range(begins.ceil(step), ends, freq=step, inclusive="left")
-    times = pd.DatetimeIndex(known.index).as_unit("ms").asi8
-    expected = due.as_unit("ms").asi8
-    place = np.searchsorted(times, expected)
-    before = np.where(place > 0, expected - times[np.maximum(place - 1, 0)], np.iinfo(np.int64).max) if len(times) else None
-    after = (
-        np.where(place < len(times), times[np.minimum(place, len(times) - 1)] - expected, np.iinfo(np.int64).max) if len(times) else None
-    )
-    reach = int(_USUAL_HOURS * 3_600_000 * (_LATE - 1.0))
-    lacking = np.ones(len(due), dtype=bool) if before is None or after is None else (before > reach) & (after > reach)
-    rate = prior * hours / _USUAL_HOURS
-    filled = pd.Series(rate, index=due[lacking])
+    times, span = (pd.DatetimeIndex(each).as_unit("ms").asi8 for each in (known.index, [begins, ends]))
+    lacking = _lacking(times, int(span[0]), int(span[1]), hours * _HOUR)
+    at = pd.to_datetime([time for time, _ in lacking], unit="ms", utc=True).astype(candles.index.dtype)
+    filled = pd.Series([prior * every / (_USUAL_HOURS * _HOUR) for _, every in lacking], index=at, dtype=np.float64)
     joined = pd.concat([part for part in (known, filled) if len(part)]).sort_index() if len(known) or len(filled) else filled
-    return joined.rename("rate"), int(lacking.sum()), rate
+    return joined.rename("rate"), len(filled)
+
+
+def _lacking(times: NDArray[np.int64], begins: int, ends: int, usual: int) -> list[tuple[int, int]]:
+    """When settlements are missing in [begins, ends), and the interval each stands for; all in milliseconds.
+
+    Venues change the interval, so it is that of the settlements around, the longer one of those before and after. `usual` counts where
+    there are too few.
+    """
+    if not len(times):
+        return [(at, usual) for at in range(-(-begins // usual) * usual, ends, usual)]
+    gaps = np.diff(times)
+    least = max(usual, _USUAL_HOURS * _HOUR)
+    first, last = (min(int(np.median(some)), least) if len(some) else usual for some in (gaps[:_AROUND], gaps[-_AROUND:]))
+    found = [(at, first) for at in range(int(times[0]) - first, begins - 1, -first)]
+    for i, gap in enumerate(gaps.tolist()):
+        sides = [int(np.median(side)) for side in (gaps[max(0, i - _AROUND) : i], gaps[i + 1 : i + 1 + _AROUND]) if len(side)]
+        every = max(sides, default=usual)
+        if gap > _LATE * every:
+            found += [(int(times[i]) + n * every, every) for n in range(1, round(gap / every))]
+    return sorted(found + [(at, last) for at in range(int(times[-1]) + last, ends, last)])

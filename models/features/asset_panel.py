@@ -20,7 +20,7 @@ class AssetPanel(Mapping[str, Bars]):
 
     A row holds the bar that opened at the very time of one's own bar, so none is seen before it is closed. Where the symbol has no such
     bar, in a gap, before its first bar or after its last, all columns are NaN. So it is in a live session, which decided without it, where
-    it came later than one's own (`Bars.late`).
+    it came later than one's own (`Bars.late`). Symbols come in the order of their names, in training as live.
 
     Attributes:
         missing: bool [T], the rows at which a symbol that was asked for has no bar.
@@ -40,7 +40,7 @@ class AssetPanel(Mapping[str, Bars]):
         return Bars(own.times, opened, high, low, close, volume, step=own.step)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._own.peers)
+        return iter(sorted(self._own.peers))
 
     def __len__(self) -> int:
         return len(self._own.peers)

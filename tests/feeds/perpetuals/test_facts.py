@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forwardtrader.feeds.perpetuals.facts import completed
 from forwardtrader.feeds.perpetuals.funding import rates
@@ -34,6 +36,26 @@ def test_a_settlement_that_is_missing_among_others_is_filled_and_counted() -> No
 def test_settlements_at_other_intervals_are_taken_as_they_are(hours: int, every: int) -> None:
     times = pd.date_range(CANDLES.index[0], CANDLES.index[-1], freq=f"{every}h")
     found = completed(CANDLES, HOUR, CANDLES, rates(times, np.full(len(times), 3e-5)), hours=hours, prior=1e-4)
+    assert found.prior_settlements == 0
+    assert len(found.funding) == len(times)
+
+
+@pytest.mark.parametrize("every", [1, 4, 8])
+def test_a_hole_is_seen_at_any_interval_and_each_settlement_in_it_has_its_share(every: int) -> None:
+    times = pd.date_range(CANDLES.index[0], CANDLES.index[-1], freq=f"{every}h")
+    hole = slice(len(times) // 2, len(times) // 2 + 3)
+    found = completed(CANDLES, HOUR, CANDLES, rates(times.delete(hole), np.full(len(times) - 3, 3e-5)), hours=8, prior=8e-4)
+    assert found.prior_settlements == 3
+    assert found.funding.index.equals(times)
+    assert set(found.funding[times[hole]]) == {every * 1e-4}
+
+
+@given(st.lists(st.sampled_from([1, 2, 4, 8]), min_size=1, max_size=4), st.sampled_from([1, 4, 8]))
+def test_a_venue_that_changes_its_interval_lacks_nothing(intervals: list[int], hours: int) -> None:
+    steps = [every for every in intervals for _ in range(6)]
+    times = CANDLES.index[0] + pd.to_timedelta(np.cumsum([0, *steps]), unit="h")
+    bars = made(sum(steps) + 1)
+    found = completed(bars, HOUR, bars, rates(times, np.full(len(times), 3e-5)), hours=hours, prior=1e-4)
     assert found.prior_settlements == 0
     assert len(found.funding) == len(times)
 

@@ -46,6 +46,11 @@ def candles(seed: int, missing: float, late: int = 0, early: int = 0) -> pd.Data
     return frame[np.random.default_rng(seed).random(len(frame)) >= missing]
 
 
+def of_eth(panel: Panel) -> Any:
+    """Its only feature."""
+    return panel.features[panel.offset[ETH] :][: len(panel.index[ETH]), 0]
+
+
 def test_another_symbol_is_seen_at_the_times_of_ones_own(name: str) -> None:
     eth, btc = candles(1, 0.2), candles(2, 0.2)
     panel = AssetPanel(replace(Bars.of(eth), peers={BTC: Bars.of(btc), ETH: Bars.of(eth)}))
@@ -55,6 +60,11 @@ def test_another_symbol_is_seen_at_the_times_of_ones_own(name: str) -> None:
     np.testing.assert_array_equal(panel.missing, expected["close"].isna())
     np.testing.assert_array_equal(panel[ETH].close, eth["close"])
     assert list(panel) == [BTC, ETH]
+
+
+def test_symbols_come_in_the_order_of_their_names_whatever_order_they_were_named_in() -> None:
+    eth = Bars.of(candles(1, 0.0))
+    assert list(AssetPanel(replace(eth, peers={ETH: eth, "ADA/USDT": eth, BTC: eth}))) == ["ADA/USDT", BTC, ETH]
 
 
 def test_a_symbol_without_a_single_bar_is_unknown_everywhere() -> None:
@@ -67,7 +77,7 @@ def test_a_feature_is_neutral_where_the_other_symbol_has_no_bar_and_exact_elsewh
     eth, btc = candles(1, 0.0), candles(2, 0.1, late=100, early=20)
     panel = Panel.of({ETH: eth, BTC: btc}, (1,), (name,), HOUR)
     panel.require_numbers()
-    seen, other = panel.features[: len(eth), 0], btc["close"].reindex(eth.index)
+    seen, other = of_eth(panel), btc["close"].reindex(eth.index)
     truth = np.log(other / other.shift(4)) - np.log(eth["close"] / eth["close"].shift(4))
     assert np.isnan(seen[:4]).all() and (seen[4:104] == 0.0).all() and (seen[-20:] == 0.0).all()
     np.testing.assert_allclose(seen[4:], truth.fillna(0.0)[4:], atol=1e-6)
@@ -88,17 +98,17 @@ def test_what_a_row_says_is_decided_by_its_own_bars_and_those_of_the_same_times(
 ) -> None:
     eth, btc = candles(seed, own_gaps), candles(seed + 50, other_gaps, late, early)
     name = chosen_name(OWN)
-    whole = Panel.of({ETH: eth, BTC: btc}, (1,), (name,), HOUR).features[: len(eth), 0]
+    whole = of_eth(Panel.of({ETH: eth, BTC: btc}, (1,), (name,), HOUR))
     row = data.draw(st.integers(4, len(eth) - 1))
     at = eth.index[row]
     later = btc.copy()
     later.loc[later.index > at] *= 1.5
     for other in (btc.loc[btc.index <= at], later):
-        seen = Panel.of({ETH: eth.iloc[: row + 1], BTC: other}, (1,), (name,), HOUR).features[: row + 1, 0]
+        seen = of_eth(Panel.of({ETH: eth.iloc[: row + 1], BTC: other}, (1,), (name,), HOUR))
         np.testing.assert_array_equal(seen, whole[: row + 1])
     first = eth.index[row - 4]
     part = Panel.of({ETH: eth.iloc[row - 4 : row + 1], BTC: btc.loc[(btc.index >= first) & (btc.index <= at)]}, (1,), (name,), HOUR)
-    assert part.features[4, 0] == whole[row]
+    assert of_eth(part)[4] == whole[row]
 
 
 def test_the_other_symbols_bars_are_part_of_what_a_model_is_made_of(name: str) -> None:
