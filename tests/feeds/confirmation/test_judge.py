@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,8 +17,8 @@ from forwardtrader.feeds.confirmation.judge import VenueJudge
 from forwardtrader.feeds.confirmation.judged import bars_of, count_faults, frame_of, judge
 from forwardtrader.feeds.confirmation.verdict import Agreement, Verdict
 from forwardtrader.feeds.confirmation.verdict import Fault as Kind
+from tests.real_data import FOLDER
 
-DATA = Path("/work/shared/data")
 SHORT = ConfirmationSettings(confirm_window=51)
 
 
@@ -194,16 +193,16 @@ def test_the_state_of_other_venues_or_settings_is_not_taken_over() -> None:
     assert not VenueJudge(("a", "b"), STEP, SHORT).restore({})
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="real candles are not on this machine")
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="real candles are not beside the project")
 def test_sound_venues_are_paused_less_than_once_a_month_on_real_candles_before_2022() -> None:
     frames = {name: _real(name) for name in ("binance_spot_BTCUSDT_1h", "kraken_spot_BTCUSD_1h")}
     count, months = false_pauses(frames)
     assert months > 11
     assert count < months
-    assert real_stretch(DATA, (*frames, "binance_perp_BTCUSDT_1h"))(1)["third"][0].at == 0
+    assert real_stretch(FOLDER, (*frames, "binance_perp_BTCUSDT_1h"))(1)["third"][0].at == 0
 
 
 def _real(name: str) -> pd.DataFrame:
-    frame = pd.read_csv(DATA / f"{name}.csv.gz", index_col="timestamp")
+    frame = pd.read_csv(FOLDER / f"{name}.csv.gz", index_col="timestamp")
     frame.index = pd.to_datetime(frame.index, utc=True).as_unit("ns")
     return frame[frame.index < pd.Timestamp("2022-01-01", tz="UTC")].astype(np.float64)
