@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from pydantic import Field, model_validator
 
 from forwardtrader.core.rooms.room import Room
+
+_VENUE: Final = re.compile(r"\w+(:[A-Z0-9]+)?", re.ASCII)
 
 
 class ConfirmationSettings(Room):
@@ -38,4 +43,7 @@ class ConfirmationSettings(Room):
     def _confirmed_by_others(self) -> ConfirmationSettings:
         if len(set(self.confirm_exchanges)) != len(self.confirm_exchanges):
             raise ValueError("confirm_exchanges names a venue twice; name each one once")
+        for name in self.confirm_exchanges:
+            if not _VENUE.fullmatch(name):
+                raise ValueError(f"confirm_exchanges: {name!r} is no venue; write it as kraken, or with another quote as kraken:USD")
         return self

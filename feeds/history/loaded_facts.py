@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pandas as pd
 
@@ -24,7 +24,14 @@ from forwardtrader.feeds.venues.port import unknown_symbol
 if TYPE_CHECKING:
     from forwardtrader.feeds.venues.exchange import CcxtVenue
 
+T = TypeVar("T", covariant=True)
 Complete = Callable[["CcxtVenue", HistoryRequest, str, TimeRange], None]
+
+
+class Known(Protocol[T]):
+    """Gives what is known of a fact, and whose it is."""
+
+    def __call__(self, request: HistoryRequest, venue: str, file: Path | None, *, is_sample: bool) -> tuple[T | None, str]: ...
 
 
 def load_known_marks(
@@ -38,11 +45,7 @@ def load_known_marks(
         CandleFileInvalid, StoreDamaged, VenueUnreachable, VenueRefused: as `load_history`.
     """
     request = _request(settings, symbol, clock, "mark price")
-    is_sample = file is None and settings.source == "sample"
-    if file is None and not is_sample:
-        stored, _ = known_marks(request, request.key.venue, None, is_sample=False)
-        _complete(request, start, end, complete_marks, is_known=stored is not None)
-    found, source = known_marks(request, request.key.venue, file, is_sample=is_sample)
+    found, source = _known(request, start, end, file, known_marks, complete_marks)
     if found is None:
         raise InvalidSetting(_not_stored(request, "mark price", "mark"))
     return found.iloc[_rows(found.index, start, end, f"the mark price of {symbol} from {source}")], source
@@ -53,14 +56,21 @@ def load_known_funding(
 ) -> tuple[pd.Series[float], str]:
     """Funding rates settled in [start, end), and whose they are. Raises as `load_known_marks`."""
     request = _request(settings, symbol, clock, "funding")
-    is_sample = file is None and settings.source == "sample"
-    if file is None and not is_sample:
-        stored, _ = known_funding(request, request.key.venue, None, is_sample=False)
-        _complete(request, start, end, complete_funding, is_known=stored is not None)
-    found, source = known_funding(request, request.key.venue, file, is_sample=is_sample)
+    found, source = _known(request, start, end, file, known_funding, complete_funding)
     if found is None:
         raise InvalidSetting(_not_stored(request, "funding", "funding"))
     return found.iloc[_rows(found.index, start, end, f"the funding of {symbol} from {source}")], source
+
+
+def _known(
+    request: HistoryRequest, start: datetime | None, end: datetime | None, file: Path | None, known: Known[T], download: Complete
+) -> tuple[T | None, str]:
+    """What a file, the sample market or the store has, the store completed by the venue; None where it has nothing."""
+    venue, is_sample = request.key.venue, file is None and request.settings.source == "sample"
+    if file is None and not is_sample:
+        stored, _ = known(request, venue, None, is_sample=False)
+        _complete(request, start, end, download, is_known=stored is not None)
+    return known(request, venue, file, is_sample=is_sample)
 
 
 def _request(settings: FeedSettings, symbol: str, clock: Clock, what: str) -> HistoryRequest:

@@ -18,7 +18,7 @@ from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.signals import seen
 from forwardtrader.backtest.simulation import is_replayable, simulate
 from forwardtrader.core.clock import FixedClock
-from forwardtrader.core.errors import InvalidSetting
+from forwardtrader.core.errors import CandleFileInvalid, InvalidSetting
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.feeds.history.sample_market import sample_candles
@@ -156,3 +156,18 @@ def test_what_cannot_confirm_is_one_line(files: Path, tmp_path: Path) -> None:
     lonely = load_markets(asked(tmp_path, files / "true.csv", *unreachable), CLOCK)["BTC/USDT"]
     assert lonely.venues is None and any("kraken:USD confirms nothing" in note for note in lonely.notes)
     assert not is_replayable(asked(tmp_path, files / "true.csv", *confirming(files, "kraken")))
+
+
+@pytest.mark.parametrize("fault", ["another coin", "an hour apart"])
+def test_a_file_of_another_market_or_time_zone_confirms_nothing_and_is_refused(files: Path, tmp_path: Path, fault: str) -> None:
+    true = pd.read_csv(files / "true.csv", parse_dates=["timestamp"], index_col="timestamp")
+    other = sample_candles("ETH/USDT", HOUR, seed=3, until=CLOCK.now()) if fault == "another coin" else true.shift(1).dropna()
+    _write(tmp_path / "other.csv", other)
+    with pytest.raises(CandleFileInvalid, match=r"other\.csv: its prices do not move as those of BTC/USDT do"):
+        load_markets(asked(tmp_path, files / "traded.csv", "--confirm-data", str(tmp_path / "other.csv")), CLOCK)
+
+
+@pytest.mark.parametrize("name", ["kraken:US%D", "kraken:usd", "kraken:", "", "kra ken"])
+def test_a_venue_that_cannot_be_one_is_refused(files: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidSetting, match="is no venue; write it as kraken, or with another quote as kraken:USD"):
+        asked(tmp_path, files / "traded.csv", "--confirm", name)
