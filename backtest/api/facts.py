@@ -22,7 +22,7 @@ from forwardtrader.feeds.history.loaded_facts import load_known_funding, load_kn
 from forwardtrader.feeds.history.needs import History, with_facts
 from forwardtrader.feeds.history.sample_perpetual import perpetual_funding, perpetual_marks
 from forwardtrader.feeds.history.sources import sample_seed
-from forwardtrader.feeds.perpetuals.facts import completed
+from forwardtrader.feeds.perpetuals.facts import completed, require_marks_of
 from forwardtrader.feeds.perpetuals.funding import checked, rates
 from forwardtrader.feeds.perpetuals.funding_file import rate_column
 from forwardtrader.feeds.venues.contracts import require_one_account
@@ -184,6 +184,7 @@ def _with_facts(history: History, marks: pd.DataFrame | None, funding: Rates | N
             marked, sources[0] = perpetual_marks(symbol, step, seed=seed, until=until), "sample market"
         if settled is None:
             settled, sources[1] = perpetual_funding(symbol, seed=seed, until=until), "sample market"
+    require_marks_of(history.candles, marked, symbol, sources[0])
     hours, prior = history.rules.funding_hours, feeds.funding_prior_bps / 1e4
     return with_facts(
         history,

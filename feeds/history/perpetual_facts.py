@@ -19,7 +19,7 @@ from forwardtrader.feeds.history.pager import Download, TimeRange, with_retry
 from forwardtrader.feeds.history.sample_perpetual import perpetual_funding, perpetual_marks
 from forwardtrader.feeds.history.sources import Found, HistoryRequest, from_file, is_sample_market
 from forwardtrader.feeds.perpetuals.download import download_funding
-from forwardtrader.feeds.perpetuals.facts import PerpetualHistory, completed
+from forwardtrader.feeds.perpetuals.facts import PerpetualHistory, completed, require_marks_of
 from forwardtrader.feeds.perpetuals.funding_file import read_funding
 from forwardtrader.feeds.perpetuals.funding_store import FundingStore
 
@@ -50,13 +50,14 @@ def perpetual_facts(
         of_file: the candles are of a file, and no venue is asked.
 
     Raises:
-        CandleFileInvalid: a file that cannot be used.
+        CandleFileInvalid: a file that cannot be used, or marks that are not those of the symbol.
         StoreDamaged: what is stored is broken.
     """
     is_sample = is_sample_market(found.source)
     if not is_sample and not of_file and request.settings.source in ("auto", "download") and not (files.funding and files.mark):
         _download(request, found, frame)
     marks, mark_source = known_marks(request, found.venue, files.mark, is_sample=is_sample)
+    require_marks_of(frame, marks, request.symbol, mark_source)
     funding, funding_source = known_funding(request, found.venue, files.funding, is_sample=is_sample)
     return completed(
         frame, request.timeframe, marks, funding, hours=rules.funding_hours, prior=request.settings.funding_prior_bps / 1e4,

@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forwardtrader.core.errors import CandleFileInvalid
 from forwardtrader.core.types import OHLCV, Timeframe
 
 PRICES: Final = OHLCV[:4]
 _USUAL_HOURS: Final = 8
 _LATE: Final = 1.5  # times the interval around without a settlement, and one is missing
 _AROUND: Final = 3  # intervals on either side
+_FAR: Final = 1.1  # times the last price; in five years of four perpetuals no hour's mark lay so far from it
 _HOUR: Final = 3_600_000  # milliseconds
 
 
@@ -54,6 +56,23 @@ class PerpetualHistory:
         due = (bar < len(index)) & (self.funding.index >= index[0])
         rates = np.bincount(bar[due], weights=self.funding.to_numpy(dtype=np.float64)[due], minlength=len(index))
         return pd.Series(rates * self.marks["open"].to_numpy(dtype=np.float64), index=index, name="charge")
+
+
+def require_marks_of(candles: pd.DataFrame, marks: pd.DataFrame | None, symbol: str, source: str) -> None:
+    """See that marks can be those of a symbol: funding is paid on them, and positions are liquidated by them.
+
+    Raises:
+        CandleFileInvalid: half of them lie far from the last price, as those of another contract or in another unit do.
+    """
+    if marks is None:
+        return
+    close = candles["close"].reindex(marks.index)
+    ratio = float(np.nanmedian(marks["close"] / close)) if close.notna().any() else 1.0
+    if not 1.0 / _FAR < ratio < _FAR:
+        raise CandleFileInvalid(
+            f"the mark price of {symbol} from {source} is {ratio:.4g} times its last price at half of the bars; take the marks of the same "
+            f"contract, in the same unit"
+        )
 
 
 def completed(

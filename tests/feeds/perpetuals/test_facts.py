@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwardtrader.feeds.perpetuals.facts import completed
+from forwardtrader.core.errors import CandleFileInvalid
+from forwardtrader.feeds.perpetuals.facts import completed, require_marks_of
 from forwardtrader.feeds.perpetuals.funding import rates
 from tests.feeds.made_candles import HOUR, made
 
@@ -62,6 +63,19 @@ def test_a_venue_that_changes_its_interval_lacks_nothing(intervals: list[int], h
 
 def test_the_prior_of_a_shorter_interval_is_a_smaller_share() -> None:
     assert set(completed(CANDLES, HOUR, None, None, hours=1, prior=8e-4).funding) == {1e-4}
+
+
+@pytest.mark.parametrize("factor", [0.001, 0.5, 2.0, 1000.0])
+def test_marks_of_another_contract_or_unit_are_refused(factor: float) -> None:
+    with pytest.raises(CandleFileInvalid, match=f"of A/USDT:USDT from file m.csv is {factor:.4g} times its last price"):
+        require_marks_of(CANDLES, CANDLES * factor, "A/USDT:USDT", "file m.csv")
+
+
+def test_marks_that_are_far_off_for_a_while_or_of_other_days_are_taken() -> None:
+    crash = CANDLES * np.where(np.arange(100) % 3, 1.001, 1.4)[:, None]
+    require_marks_of(CANDLES, crash, "A/USDT:USDT", "")
+    require_marks_of(CANDLES, (CANDLES * 9.0).shift(freq="900D"), "A/USDT:USDT", "")
+    require_marks_of(CANDLES, None, "A/USDT:USDT", "")
 
 
 def test_a_mark_bar_that_lacks_a_price_has_the_last_one() -> None:
