@@ -97,6 +97,11 @@ def over(process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> int:
     return code
 
 
+def mourned(tmp_path: Path) -> None:
+    """Wait until the guardian of a session that died has done its part: who asks for a kill before that is obeyed by the guardian."""
+    wait_until(lambda: '"ended_by_guardian"' in (tmp_path / "one" / "log.jsonl").read_text())
+
+
 def test_flatten_is_answered_with_what_was_sold_and_a_restart_does_not_sell_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,6 +187,7 @@ def test_a_session_that_died_is_killed_at_its_next_start_which_takes_its_orders_
     process = begun(tmp_path)
     process.kill()
     over(process)
+    mourned(tmp_path)
     assert len(open_orders(tmp_path)) == 1
     (tmp_path / "one" / "killed").touch()  # by hand
     with pytest.raises(RiskHalt, match=r"1 order cancelled.*--resume"):
@@ -193,6 +199,7 @@ def test_a_kill_of_a_session_that_does_not_run_takes_its_orders_back(tmp_path: P
     process = begun(tmp_path)
     process.kill()
     over(process)
+    mourned(tmp_path)
     words = ["--kill", "--session", "one", "--live", "--set", f"live.sessions_path={tmp_path}"]  # --live is no condition for stopping
     assert entry.command(words, SystemClock()) == 0
     assert "1 order cancelled" in " ".join(capsys.readouterr().out.split())
