@@ -16,7 +16,7 @@ import pandas as pd
 
 from forwardtrader.core.settings import LearningSettings, ModelSettings
 from forwardtrader.core.types import Timeframe
-from forwardtrader.models.online.champion import Contest, Promotion, contest
+from forwardtrader.models.folds.champion import Contest, Promotion, contest
 from forwardtrader.models.online.drift import DriftRule, Reference, block_means, change_point, first_drift, reference
 from forwardtrader.models.online.model_losses import ModelLosses
 from forwardtrader.models.registry.card import ModelCard

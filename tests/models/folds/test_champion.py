@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forwardtrader.models.online.champion import LEAST_BARS, contest
+from forwardtrader.models.folds.champion import LEAST_BARS, contest
 
 
 def pair(rng: np.random.Generator, n: int, *, better: float = 0.0, horizon: int = 4) -> tuple[np.ndarray, np.ndarray]:
