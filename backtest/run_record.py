@@ -212,8 +212,9 @@ def _times(report: MarginReport) -> pd.DatetimeIndex:
     return utc_index(np.array([at for at, _ in report.liquidated], dtype=np.float64))
 
 
-def _learning(learning: LearningSettings) -> dict[str, Any]:
-    tree, usual = learning.model_dump(mode="json"), LearningSettings().model_dump(mode="json")
+def _learning(learning: LearningSettings, forecaster: str) -> dict[str, Any]:
+    tree, usual = learning.model_dump(mode="json"), LearningSettings(adaptive=False).model_dump(mode="json")
+    tree["adaptive"] = learning.corrects(forecaster)  # earlier trials were made without it
     kept = {k: v for k, v in tree.items() if v != usual[k] or not k.startswith(_LEARNED_LATER)}
     return {} if tree | {"freeze": False} == usual else {"learning": kept}
 
@@ -225,7 +226,7 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     models = {key: value for key, value in models.items() if key not in _LATER or value != _LATER[key]}
     strategies = {key: value for key, value in tree["strategies"].items() if key not in _LATER or value != _LATER[key]}
     # Only where it is used, so that earlier trials of the same settings stay the same trials.
-    learning = _learning(request.settings.learning)
+    learning = _learning(request.settings.learning, request.settings.models.forecaster)
     named = [Path(factor.file).name or factor.title for factor in request.settings.feeds.factors]
     factors = {"factors": named} if named else {}
     detail = {"detail": tree["feeds"]["detail"]} if request.settings.feeds.detail else {}

@@ -159,7 +159,7 @@ def tried(candles: Candles, kinds: Mapping[str, Kind], terms: Terms, path: str) 
     """These kinds on one market, one after the other."""
     walks: dict[tuple[int, str, bool], WalkForward] = {}
     for name, kind in kinds.items():
-        learning = LearningSettings(**kind.learning)
+        learning = LearningSettings.model_validate({"adaptive": False} | kind.learning)
         models = terms.models.model_copy(update={**kind.models, "save_path": path})
         key = (models.anew_every, models.forecaster, learning.early)
         if key not in walks:

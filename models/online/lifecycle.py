@@ -67,6 +67,11 @@ class LifecycleRules:
         """Bars ahead of the forecasts that models are compared by: the first of the settings, the one that reports score."""
         return self.models.horizons[0]
 
+    @property
+    def corrects(self) -> bool:
+        """Whether forecasts are corrected at every bar."""
+        return self.learning.corrects(self.models.forecaster)
+
     def due(self, boundary: datetime) -> datetime:
         """Open time of the first bar that a new model of `boundary` may forecast at."""
         bars = self.models.deployment_lag + self.learning.trial
