@@ -72,7 +72,7 @@ _LATER: Final[dict[str, Any]] = {
     "entry": "market", "entry_deadline": 1, "entry_then": "market", "volume_share": 0.1, "limit_fills": "touch",
 }  # fmt: skip
 # The same of what is learned, by the beginning of the key.
-_LEARNED_LATER: Final = ("freeze", "costs", "edge", "volatility")
+_LEARNED_LATER: Final = ("freeze", "intervals", "costs", "edge", "volatility")
 
 
 def manifest_of(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, created: datetime) -> RunManifest:
@@ -212,9 +212,8 @@ def _times(report: MarginReport) -> pd.DatetimeIndex:
     return utc_index(np.array([at for at, _ in report.liquidated], dtype=np.float64))
 
 
-def _learning(learning: LearningSettings, forecaster: str) -> dict[str, Any]:
-    tree, usual = learning.model_dump(mode="json"), LearningSettings(adaptive=False).model_dump(mode="json")
-    tree["adaptive"] = learning.corrects(forecaster)  # earlier trials were made without it
+def _learning(learning: LearningSettings) -> dict[str, Any]:
+    tree, usual = learning.model_dump(mode="json"), LearningSettings().model_dump(mode="json")
     kept = {k: v for k, v in tree.items() if v != usual[k] or not k.startswith(_LEARNED_LATER)}
     return {} if tree | {"freeze": False} == usual else {"learning": kept}
 
@@ -226,7 +225,7 @@ def choices(request: BacktestRequest) -> dict[str, Any]:
     models = {key: value for key, value in models.items() if key not in _LATER or value != _LATER[key]}
     strategies = {key: value for key, value in tree["strategies"].items() if key not in _LATER or value != _LATER[key]}
     # Only where it is used, so that earlier trials of the same settings stay the same trials.
-    learning = _learning(request.settings.learning, request.settings.models.forecaster)
+    learning = _learning(request.settings.learning)
     named = [Path(factor.file).name or factor.title for factor in request.settings.feeds.factors]
     factors = {"factors": named} if named else {}
     detail = {"detail": tree["feeds"]["detail"]} if request.settings.feeds.detail else {}

@@ -13,7 +13,7 @@ from forwardtrader.core.rooms.room import OptionalSpan, Room, Span
 from forwardtrader.core.types import Timeframe
 
 Action = Literal["reduce", "halt", "flatten"]
-# Their bands are corrected at every bar unless that is turned off: without it they leave 87 to 93 %, and with it they lose less.
+# Their intervals are corrected unless that is turned off: as they are, those of 90 % hold less than 87 % in some half years (docs/learning.md).
 CORRECTED = ("lstm", "blend")
 AlertKind = Literal["fills", "stops", "halts", "data", "models", "orders", "commands", "summary", "other"]
 ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
@@ -159,9 +159,10 @@ class LearningSettings(Room):
         ge=0,
         description="bars after which a model in force is rolled back if the one before it would have lost less; 0: never",
     )
-    adaptive: bool | None = Field(
-        default=None, description=f"correct quantiles and location from outcomes at every bar; unset: for {' and '.join(CORRECTED)}"
+    intervals: bool | None = Field(
+        default=None, description=f"correct quantiles from outcomes at every bar; unset: for {' and '.join(CORRECTED)}"
     )
+    adaptive: bool = Field(default=False, description="correct location and scale, which are traded by, as well")
     quantile_rate: float = Field(default=0.01, gt=0, lt=1, description="how fast quantiles follow what they miss")
     location_memory: Span = Field(default=timedelta(days=180), description="half-life of the outcomes that correct the location")
     location_prior: float = Field(default=50.0, ge=0, description="weight of leaving the location as it is, in squared forecast scales")
@@ -189,11 +190,11 @@ class LearningSettings(Room):
         """What the switch turns off, in whatever order it was set."""
         if not isinstance(given, dict) or given.get("freeze") not in (True, "true", "True", "yes", "on", 1):
             return given
-        return given | {"early": False, "trial": 0, "guard": 0, "adaptive": False, "costs": False, "edge": False, "volatility": False}
+        return given | {"early": False, "trial": 0, "guard": 0, "intervals": False, "adaptive": False, "costs": False, "edge": False, "volatility": False}
 
     def corrects(self, forecaster: str) -> bool:
         """Whether forecasts of this one are corrected at every bar."""
-        return forecaster in CORRECTED if self.adaptive is None else self.adaptive
+        return self.adaptive or (forecaster in CORRECTED if self.intervals is None else self.intervals)
 
     @property
     def trades_by_outcomes(self) -> bool:
