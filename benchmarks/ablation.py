@@ -160,7 +160,7 @@ def tried(candles: Candles, kinds: Mapping[str, Kind], terms: Terms, path: str) 
     """These kinds on one market, one after the other."""
     walks: dict[tuple[int, str, bool], WalkForward] = {}
     for name, kind in kinds.items():
-        learning = LearningSettings.model_validate({"intervals": False} | kind.learning)
+        learning = LearningSettings.model_validate({"intervals": False, **kind.learning})
         models = terms.models.model_copy(update={**kind.models, "save_path": path})
         key = (models.anew_every, models.forecaster, learning.early)
         if key not in walks:
@@ -175,7 +175,9 @@ def _walk(candles: Candles, models: ModelSettings, learning: LearningSettings, t
     """The models that are in force, without corrections of their forecasts."""
     first, last = terms.first.to_pydatetime(), terms.last.to_pydatetime()
     walk = walk_forward(candles, first, last, settings=models, timeframe=HOUR)
-    return online_walk_forward(walk, first, last, learning=learning.model_copy(update={"adaptive": False, "intervals": False}), timeframe=HOUR)
+    return online_walk_forward(
+        walk, first, last, learning=learning.model_copy(update={"adaptive": False, "intervals": False}), timeframe=HOUR
+    )
 
 
 def _found(candles: Candles, walk: WalkForward, learning: LearningSettings, terms: Terms) -> Found:

@@ -13,7 +13,7 @@ from forwardtrader.core.rooms.room import OptionalSpan, Room, Span
 from forwardtrader.core.types import Timeframe
 
 Action = Literal["reduce", "halt", "flatten"]
-# Their intervals are corrected unless that is turned off: as they are, those of 90 % hold less than 87 % in some half years (docs/learning.md).
+# Their intervals are corrected unless that is turned off: as they are, those of 90 % held less than 87 % in some half years of some coins.
 CORRECTED = ("lstm", "blend")
 AlertKind = Literal["fills", "stops", "halts", "data", "models", "orders", "commands", "summary", "other"]
 ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
@@ -190,7 +190,16 @@ class LearningSettings(Room):
         """What the switch turns off, in whatever order it was set."""
         if not isinstance(given, dict) or given.get("freeze") not in (True, "true", "True", "yes", "on", 1):
             return given
-        return given | {"early": False, "trial": 0, "guard": 0, "intervals": False, "adaptive": False, "costs": False, "edge": False, "volatility": False}
+        return given | {
+            "early": False,
+            "trial": 0,
+            "guard": 0,
+            "intervals": False,
+            "adaptive": False,
+            "costs": False,
+            "edge": False,
+            "volatility": False,
+        }
 
     def corrects(self, forecaster: str) -> bool:
         """Whether forecasts of this one are corrected at every bar."""

@@ -146,9 +146,7 @@ class ModelSupply:
     def _repair(self) -> None:
         """Have whole what an earlier process put in force: the model that speaks, and where outcomes correct forecasts all before it."""
         for entry in self.record.entries:
-            if entry.model_id == self.record.entries[-1].model_id or (
-                self.rules.corrects and entry.action is not PromotionAction.KEPT
-            ):
+            if entry.model_id == self.record.entries[-1].model_id or (self.rules.corrects and entry.action is not PromotionAction.KEPT):
                 self.stock.repair(entry.model_id, entry.boundary, entry.changed)
             else:
                 self.stock.check(entry.model_id, "it is past")

@@ -1,9 +1,9 @@
 """Champion against challenger: a new model and the one in force, compared on bars after both were trained.
 
-Their losses are compared bar by bar (Diebold and Mariano 1995): the mean difference over a standard error that allows for outcomes that overlap
-and for calm and wild days, taken from the slowest cosine waves of the differences (Lazarus, Lewis, Stock and Watson 2018). One of two equal
-models is the better one for days and weeks, which a trial of a week does not show; so the waves are those of the trial and of the bars before
-it, none shorter than the trial. That keeps the promised error rate (benchmarks/regime_change.md).
+Their losses are compared bar by bar (Diebold and Mariano 1995): the mean difference over a standard error that allows for outcomes that
+overlap and for calm and wild days, taken from the slowest cosine waves of the differences (Lazarus, Lewis, Stock and Watson 2018). One of
+two equal models is the better one for days and weeks, which a trial of a week does not show; so the waves are those of the trial and of the
+bars before it, none shorter than the trial. That keeps the promised error rate (benchmarks/regime_change.md).
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
 def _by_evidence(work: Assignment, changed: datetime) -> Assignment:
     """A model of the bars since a change where it is significantly better than one of its whole window on the newest third, held out.
 
-    An alarm may be a false one, and what a few weeks teach less than what they cost to learn from: on a few bars a poor model wins by chance.
+    An alarm may be a false one, and what a few weeks teach less than what they cost to learn from: on few bars a poor model wins by chance.
     """
     boundary, settings = next(iter(work.fold.values())).boundary, work.settings
     whole = assignment_in(work.panel, boundary, settings, work.timeframe)
