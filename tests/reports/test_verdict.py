@@ -54,7 +54,8 @@ def test_each_question_that_fails_ends_it(change: dict[str, float], verdict: Ver
 NUMBERS = st.one_of(st.just(float("nan")), st.floats(0.0, 1.0))
 EVIDENCE = st.builds(
     Evidence,
-    years=st.floats(0.1, 9.0), bets=st.floats(0.0, 40.0), total_return=st.floats(-1.0, 3.0), sharpe=st.one_of(st.just(float("nan")), st.floats(-3.0, 4.0)), psr=NUMBERS,
+    years=st.floats(0.1, 9.0), bets=st.floats(0.0, 40.0), total_return=st.floats(-1.0, 3.0),
+    sharpe=st.one_of(st.just(float("nan")), st.floats(-3.0, 4.0)), psr=NUMBERS,
     dsr=NUMBERS, trials=st.one_of(st.none(), st.integers(1, 99)), timing_p=NUMBERS, shifted_p=NUMBERS, shifts=st.sampled_from([0, 7, 100]),
     has_forecasts=st.booleans(), independent_bars=st.one_of(st.just(float("nan")), st.floats(0.0, 9999.0)), skill_p=NUMBERS,
     ruined=st.sampled_from(["", "", "", "on 2022-03-02 00:00"]),
