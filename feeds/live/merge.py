@@ -243,7 +243,7 @@ class LiveMerge:
         """
         try:
             self._judge_waiting(symbol, is_overdue=is_overdue)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - handed over whole, whatever it is
             self._listener.on_failed(error)
 
     def _judge_waiting(self, symbol: str, *, is_overdue: bool) -> None:

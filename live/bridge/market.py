@@ -89,7 +89,7 @@ class Market:
             return
         try:
             self._put_bar(symbol, bar)
-        except Exception as error:  # the source takes what it hears for its venue's
+        except Exception as error:  # noqa: BLE001 - the source takes what it hears for its venue's
             self._fail(error)
 
     def on_failed(self, error: Exception) -> None:
