@@ -19,7 +19,7 @@ _Close: TypeAlias = Callable[[], Coroutine[object, object, object]]
 T = TypeVar("T")
 # Seconds after which Python lets another thread go on. Its own 5 ms are how long an order would wait, at every step of its way, for
 # whatever Backtrader's thread is busy with; a fiftieth of that costs nothing that can be measured.
-_SWITCH_S: Final = 0.0001
+SWITCH_S: Final = 0.0001
 _CLOSING_S: Final = 2.0  # how long a venue may take to answer the end of a connection
 _LONGEST_END_S: Final = 10.0
 _ROUNDS: Final = 3
@@ -49,7 +49,7 @@ class VenueThread:
             return
         ready = threading.Event()
         self._interval = sys.getswitchinterval()
-        sys.setswitchinterval(min(self._interval, _SWITCH_S))
+        sys.setswitchinterval(min(self._interval, SWITCH_S))
         self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._serve, args=(ready,), name="venue", daemon=True)
         self._thread.start()
