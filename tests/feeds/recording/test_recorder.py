@@ -113,7 +113,8 @@ def test_sizes_of_a_venue_that_counts_contracts_are_recorded_in_base_units(tmp_p
         client = open_client("okx", linear=True)
         raw = {
             "instType": "SWAP", "instId": "BTC-USDT-SWAP", "ctVal": "0.01", "ctMult": "1", "ctType": "linear", "settleCcy": "USDT",
-            "ctValCcy": "BTC", "uly": "BTC-USDT", "state": "live", "tickSz": "0.1", "lotSz": "1", "minSz": "1", "expTime": "", "lever": "100",
+            "ctValCcy": "BTC", "uly": "BTC-USDT", "state": "live", "tickSz": "0.1", "lotSz": "1", "minSz": "1", "expTime": "",
+            "lever": "100",
         }  # fmt: skip
         client.set_markets([client.parse_market(raw)])
         recorder = Recorder(client, [swap], MINUTE, tmp_path, clock=SystemClock())
