@@ -19,7 +19,6 @@ from forwardtrader.core.errors import StorageFull
 from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts
 
 KEPT: Final = 50  # runs; the oldest go first
-_TABLES: Final = ("equity", "fills")
 
 
 class ShiftedStore:
@@ -34,21 +33,21 @@ class ShiftedStore:
             with np.load(io.BytesIO(self._path(key).read_bytes()), allow_pickle=False) as kept:
                 if str(kept["key"]) != key:
                     return None
-                tables = {name: pd.read_parquet(io.BytesIO(kept[name].tobytes())) for name in _TABLES}
+                equity, fills = (pd.read_parquet(io.BytesIO(kept[name].tobytes())) for name in ("equity", "fills"))
                 return ShiftedForecasts(
                     own=float(kept["own"]), planned=int(kept["planned"]), sharpes=kept["sharpes"], total_returns=kept["total_returns"],
-                    equity=tables["equity"], fills=tables["fills"],
+                    equity=equity, fills=fills,
                 )  # fmt: skip
         except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile):
             return None
 
     def put(self, key: str, runs: ShiftedForecasts) -> None:
         """Keep them, and let the oldest ones go."""
-        tables = {name: np.frombuffer(getattr(runs, name).to_parquet(None, compression="zstd"), dtype=np.uint8) for name in _TABLES}
+        equity, fills = (np.frombuffer(table.to_parquet(None, compression="zstd"), dtype=np.uint8) for table in (runs.equity, runs.fills))
         file = io.BytesIO()
         np.savez(
             file, key=np.array(key), own=np.array(runs.own), planned=np.array(runs.planned), sharpes=runs.sharpes,
-            total_returns=runs.total_returns, **tables,
+            total_returns=runs.total_returns, equity=equity, fills=fills,
         )  # fmt: skip
         with suppress(OSError, StorageFull):
             write_bytes(self._path(key), file.getvalue())
