@@ -1,8 +1,9 @@
 """The mirror in Firestore: what a document costs whoever writes it, and how fast they leave: `python -m benchmarks.firestore --write`.
 
-Appended are documents as a bar of a session leaves them, with three symbols, each in a transaction of its own. Then all of them are sent to
-Google's emulator on this machine by the same queue as in a session; Firestore itself is further away, and takes more at once. At last
-sessions with real orders on the practice exchange trade with the mirror and without it, side by side in processes of their own: both meet
+Appended are documents as a bar of a session leaves them, with three symbols, each in a transaction of its own, while the queue sends what
+was appended before; threads take turns as often as in a session. Then as many are sent by the same queue to Google's emulator on this
+machine; Firestore itself is further away, and takes more at once. At last sessions with real orders on the practice exchange trade with the
+mirror and without it, side by side in processes of their own, while Firestore is up, down, hung, slow, and wiped in the middle: both meet
 the same machine, emulator included, and the ways of their orders are compared.
 """
 
@@ -10,14 +11,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Timer
+from typing import TypeAlias
 
 import numpy as np
 import psutil
@@ -25,16 +30,20 @@ from numpy.typing import NDArray
 
 from benchmarks.command import ROOT
 from benchmarks.latency import measure
+from forwardtrader.live.bridge.venue_thread import SWITCH_S
 from forwardtrader.live.mirror.mirror_queue import MirrorQueue
 from forwardtrader.live.output.firestore import FirestoreMirror
 from forwardtrader.live.output.state_store import Body, StateStore, Urgency
-from tests.live.firestore_emulator import awake, emulator_here
+from tests.live.firestore_emulator import Emulator, awake, deaf, emulator_here, free_port, slow_way
 
 PAGE = ROOT / "benchmarks" / "firestore.md"
 APPEND_P99_MS = 1.0
 DRAIN_PER_S = 500.0
 _PER_SECOND = 5.0
+_PAUSE_S = 0.003  # between two documents: three hundred a second, more than a session ever has
 _WARM_UP = 20  # bars
+STATES = ("up", "down", "hung", "slow", "wiped")
+Pair: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 _SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 
 
@@ -52,7 +61,7 @@ def document(number: int) -> Body:
     }  # fmt: skip
 
 
-def appended(store: StateStore, count: int) -> tuple[list[float], list[float]]:
+def appended(store: StateStore, count: int, pause_s: float = 0.0) -> tuple[list[float], list[float]]:
     """Milliseconds of the clock, and of this thread's processor time, that each document took."""
     took, worked = [], []
     for number in range(count):
@@ -61,7 +70,21 @@ def appended(store: StateStore, count: int) -> tuple[list[float], list[float]]:
         store.set(f"sessions/bench/trading_logs/{number:08d}", body, Urgency.LATER)
         took.append((time.perf_counter() - began) * 1e3)
         worked.append((time.thread_time() - before) * 1e3)
+        time.sleep(pause_s)
     return took, worked
+
+
+def appended_beside_the_sender(store: StateStore, project: str, count: int) -> tuple[list[float], list[float]]:
+    """As `appended`, while a queue in this process sends each document as soon as it is there."""
+    queue = MirrorQueue(store, FirestoreMirror(project), every_s=0.1)
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    queue.start()
+    try:
+        return appended(store, count, _PAUSE_S)
+    finally:
+        queue.stop(60.0)
+        sys.setswitchinterval(usual)
 
 
 @dataclass(frozen=True)
@@ -87,21 +110,39 @@ def drained(store: StateStore, project: str, emulator: int) -> Drain:
     return Drain(waiting, time.perf_counter() - began, time.process_time() - before, sum(there.cpu_times()[:2]) - worked)
 
 
-def order_ways(bars: int, rounds: int) -> dict[bool, NDArray[np.float64]]:
-    """Milliseconds from a closed bar heard to its order handed to the HTTP client, with the mirror and without, side by side."""
-    found: dict[bool, list[NDArray[np.float64]]] = {True: [], False: []}
+@contextmanager
+def firestore_that_is(state: str, emulator: Emulator, project: str, half_s: float) -> Iterator[int]:
+    """The port of a Firestore in that state; one that is to be wiped is so after `half_s`."""
+    with ExitStack() as stack:
+        if state == "hung":
+            yield stack.enter_context(deaf())
+        elif state == "slow":
+            yield stack.enter_context(slow_way(emulator.port, 2.0))
+        else:
+            if state == "wiped":
+                timer = Timer(half_s, emulator.wipe, [project])
+                timer.start()
+                stack.callback(timer.cancel)
+            yield free_port() if state == "down" else emulator.port
+
+
+def order_ways(emulator: Emulator, bars: int, rounds: int) -> dict[str, Pair]:
+    """By the state of Firestore: milliseconds from a closed bar heard to its order handed to the HTTP client, with the mirror and without,
+    side by side."""
+    found: dict[str, list[Pair]] = {state: [] for state in STATES}
     with TemporaryDirectory() as models, ProcessPoolExecutor(2, get_context("spawn")) as side_by_side:
-        _ways(2, models, "")  # trains
-        for number in range(rounds):
-            begun = {
-                mirrored: side_by_side.submit(_ways, bars, models, f"bench-{number}" if mirrored else "") for mirrored in (True, False)
-            }
-            for mirrored, each in begun.items():
-                found[mirrored].append(each.result()[_WARM_UP:])
-    return {mirrored: np.concatenate(ways) for mirrored, ways in found.items()}
+        _ways(2, models)  # trains
+        for state, number in product(STATES, range(rounds)):
+            project = f"bench-{state}-{number}"
+            with firestore_that_is(state, emulator, project, bars / _PER_SECOND / 2) as port:
+                with_it = side_by_side.submit(_ways, bars, models, project, port)
+                without = side_by_side.submit(_ways, bars, models)
+                found[state].append((with_it.result()[_WARM_UP:], without.result()[_WARM_UP:]))
+    return {state: (np.concatenate([a for a, _ in pairs]), np.concatenate([b for _, b in pairs])) for state, pairs in found.items()}
 
 
-def _ways(bars: int, models: str, project: str) -> NDArray[np.float64]:
+def _ways(bars: int, models: str, project: str = "", port: int = 0) -> NDArray[np.float64]:
+    os.environ["FIRESTORE_EMULATOR_HOST"] = f"127.0.0.1:{port}"
     more = (f"live.firestore_project={project}", "live.firestore_writes_per_day=0") if project else ()
     return measure(bars, _PER_SECOND, models=Path(models), more=more).ours
 
@@ -110,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--documents", type=int, default=5_000)
     p.add_argument("--bars", type=int, default=300, help="of each session")
-    p.add_argument("--rounds", type=int, default=4, help="pairs of sessions; 0 for none")
+    p.add_argument("--rounds", type=int, default=3, help="pairs of sessions in each state of Firestore; 0 for none")
     p.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
     given = p.parse_args(argv)
     emulator = emulator_here()
@@ -119,9 +160,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         awake()
         with TemporaryDirectory() as folder, closing(StateStore(Path(folder) / "state.db")) as store:
-            took, worked = appended(store, given.documents)
+            took, worked = appended_beside_the_sender(store, "beside", given.documents)
+            store.requeue(store.names())
             drain = drained(store, "bench", emulator.pid)
-        ways = order_ways(given.bars, given.rounds) if given.rounds else {}
+        ways = order_ways(emulator, given.bars, given.rounds) if given.rounds else {}
     finally:
         emulator.stop()
     text = table(took, worked, drain) + (ways_table(given.bars, ways) if ways else "")
@@ -138,8 +180,8 @@ def table(took: list[float], worked: list[float], drain: Drain) -> str:
     return f"""# The mirror in Firestore
 
 `python -m benchmarks.firestore --write`: {count:,} documents as a bar of a session with three symbols leaves them, about 1.5 kB each; sent
-to Google's emulator on the same {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}. Appending is all that a session's output thread
-waits for; nothing of it is in the way of an order.
+to Google's emulator on the same {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, niceness {os.nice(0)}. Appended is while the queue
+sends, some 300 a second. That is all that a session's output thread waits for, and nothing of it is in the way of an order.
 
 | what | by the clock | processor time of ours | asked |
 |---|---|---|---|
@@ -153,23 +195,24 @@ what limits it is {limit}, as far as it is not what else runs on the machine.
 """
 
 
-def ways_table(bars: int, ways: dict[bool, NDArray[np.float64]]) -> str:
-    with_it, without = ([float(np.percentile(ways[mirrored], q)) for q in (50, 95, 99)] for mirrored in (True, False))
-    rows = [
-        f"| {name}, {len(ways[mirrored]):,} orders | {p50:.1f} ms | {p95:.1f} | {p99:.1f} |"
-        for name, mirrored, (p50, p95, p99) in (("with the mirror", True, with_it), ("without", False, without))
-    ]
-    more = " | ".join(f"{100 * (a / b - 1):+.0f} %" for a, b in zip(with_it, without, strict=True))
+def ways_table(bars: int, ways: dict[str, Pair]) -> str:
+    rows = "\n".join(_row(state, *pair) for state, pair in ways.items())
     return f"""
 From a closed bar that was heard to its order handed to the HTTP client, in sessions of {bars} bars, {_PER_SECOND:g} a second, an order
-at every bar, with the mirror and without side by side (asked for at the 99th percentile: within 10 %):
+at every bar, with the mirror / without it, side by side. Slow is an answer after two seconds; wiped is a database emptied in the middle.
+Asked for at the 99th percentile: within 10 %.
 
-| | p50 | p95 | p99 |
-|---|---|---|---|
-{rows[0]}
-{rows[1]}
-| difference | {more} |
+| Firestore is | orders | p50 | p95 | p99 | p99 differs by |
+|---|---|---|---|---|---|
+{rows}
 """
+
+
+def _row(state: str, with_it: NDArray[np.float64], without: NDArray[np.float64]) -> str:
+    quantiles = [(float(np.percentile(with_it, q)), float(np.percentile(without, q))) for q in (50, 95, 99)]
+    cells = " | ".join(f"{a:.1f} / {b:.1f} ms" for a, b in quantiles)
+    a, b = quantiles[-1]
+    return f"| {state} | {len(with_it):,} / {len(without):,} | {cells} | {100 * (a / b - 1):+.0f} % |"
 
 
 if __name__ == "__main__":

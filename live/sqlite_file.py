@@ -33,6 +33,8 @@ class SqliteFile:
         version: of the schema; a file of a newer one is refused, and so is one of an older one that `upgrades` does not lead on.
         upgrades: by version, the statements that make the next one of it.
         reads: only read what another process writes; nothing is created, and the writer never waits.
+        checkpoint_pages: how long the write-ahead log may become before the commit that finds it so moves it into the file, and waits for
+            the disk; whoever calls `checkpoint` often enough, in another thread, spares commits that.
 
     Raises:
         StoreDamaged: the file is no database, or one of another version. So do all methods.
@@ -40,15 +42,17 @@ class SqliteFile:
     """
 
     def __init__(
-        self, path: Path, schema: str, *, version: int = 1, upgrades: Mapping[int, str] = MappingProxyType({}), reads: bool = False
-    ) -> None:
+        self, path: Path, schema: str, *, version: int = 1, upgrades: Mapping[int, str] = MappingProxyType({}), reads: bool = False,
+        checkpoint_pages: int = 1000,
+    ) -> None:  # fmt: skip
         self.path = path
+        self._checkpoint_pages = checkpoint_pages
         self._lock = threading.RLock()
         with _translated(path):
             if not reads and str(path) != ":memory:":
                 path.parent.mkdir(parents=True, exist_ok=True)
                 private_file(path)  # what the database keeps beside it has the same rights
-            self._db = self._reader() if reads else self._writer()
+            self._db = self._connection("ro") if reads else self._writer()
             try:
                 self._require(version, {} if reads else upgrades)
                 if not reads:
@@ -89,15 +93,22 @@ class SqliteFile:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE_S)
         db.execute("pragma journal_mode = wal")
         db.execute("pragma synchronous = normal")
+        db.execute(f"pragma wal_autocheckpoint = {self._checkpoint_pages}")
         return db
 
-    def _reader(self) -> sqlite3.Connection:
-        address = f"{self.path.resolve().as_uri()}?mode=ro"
+    def _connection(self, mode: str) -> sqlite3.Connection:
+        """Another one to a file that is there."""
+        address = f"{self.path.resolve().as_uri()}?mode={mode}"
         return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=_PATIENCE_S)
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    def checkpoint(self) -> None:
+        """Move what was committed into the file itself, and wait for the disk; no commit waits for that."""
+        with _translated(self.path), closing(self._connection("rw")) as db:
+            db.execute("pragma wal_checkpoint(passive)")
 
     def run(self, sql: str, *values: object) -> sqlite3.Cursor:
         """Execute one statement, committed by itself unless within `transaction`."""
@@ -123,7 +134,7 @@ class SqliteFile:
         Args:
             kinds: one letter a column: f for float64 (null is NaN), i for int64, s for text.
         """
-        with _translated(self.path), closing(self._reader()) as db:
+        with _translated(self.path), closing(self._connection("ro")) as db:
             cursor = db.execute(sql, values)
             try:
                 parts = [_arrays(rows, kinds) for rows in iter(lambda: cursor.fetchmany(_CHUNK), [])]

@@ -67,7 +67,8 @@ class Verdict:
 
     @property
     def detail(self) -> str:
-        """A readable line: who is not trusted, and whose prices the features see."""
-        faults = [f"{venue} {fault}" for venue, fault in self.faults.items()]
+        """A readable line: why nothing is entered, who is not trusted, and whose prices the features see."""
+        faults = [f"{venue} {fault}" for venue, fault in self.faults.items() if fault not in self.objection]
         seen = f"features see {self.source}" if self.source else "features see no bar"
-        return "; ".join([*([self.objection] if self.objection else faults or ["the venues agree"]), seen])
+        said = [*([self.objection] if self.objection else []), *faults]
+        return "; ".join([*(said or ["the venues agree"]), seen])

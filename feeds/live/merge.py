@@ -64,6 +64,10 @@ class JudgedBars(Protocol):
         """
         ...
 
+    def on_failed(self, error: Exception) -> None:
+        """A bar was judged and could not be handed on, or the judgement could not be kept."""
+        ...
+
 
 class JudgedState(Protocol):
     """Keeps the judges' state across restarts. Called in the venue's thread."""
@@ -233,7 +237,16 @@ class LiveMerge:
         venues.waiting.extend((at, None) for at in range(last + self._step, until + 1, self._step) if last >= 0)
 
     def _advance(self, symbol: str, *, is_overdue: bool = False) -> None:
-        """Judge the bars that wait, as far as every venue that is awaited has its own."""
+        """Judge the bars that wait, as far as every venue that is awaited has its own.
+
+        Whoever calls is a timer, or takes an error for one of a venue: what goes wrong here is told to the listener.
+        """
+        try:
+            self._judge_waiting(symbol, is_overdue=is_overdue)
+        except Exception as error:  # noqa: BLE001 - handed over whole, whatever it is
+            self._listener.on_failed(error)
+
+    def _judge_waiting(self, symbol: str, *, is_overdue: bool) -> None:
         venues = self._venues[symbol]
         while venues.waiting:
             if venues.awaits(venues.waiting[0][0]) and not is_overdue and self._settings.confirm_wait_s:

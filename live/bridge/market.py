@@ -45,16 +45,18 @@ class Market:
 
     Args:
         barrier: releases the bars of these symbols.
+        fail: called where a judged bar could not be handed on.
     """
 
     def __init__(
-        self, client: CcxtClient, timeframe: Timeframe, barrier: BarBarrier, listener: MarketListener, clock: Clock, poll: PollRule | None
-    ) -> None:
+        self, client: CcxtClient, timeframe: Timeframe, barrier: BarBarrier, listener: MarketListener, clock: Clock,
+        poll: PollRule | None, fail: Callable[[Exception], None],
+    ) -> None:  # fmt: skip
         self.timeframe = timeframe
         self.step = timeframe.seconds * 1000
         self.barrier = barrier
         self.source = CcxtLiveSource(client, barrier.symbols, timeframe, clock=clock, listener=self, poll=poll)
-        self._listener = listener
+        self._listener, self._fail = listener, fail
         self.merge: LiveMerge | None = None
         self.on_signal: Callable[[str, Bar], None] = lambda _symbol, _bar: None  # what features see in place of a bar that follows
         self.joined: int | None = None  # open time of the first bar that is awaited live
@@ -86,6 +88,9 @@ class Market:
             self.merge.add_traded(symbol, bar)
         else:
             self._put_bar(symbol, bar)
+
+    def on_failed(self, error: Exception) -> None:
+        self._fail(error)
 
     def on_judged(self, symbol: str, at: int, bar: Bar | None, signal: Bar | None) -> None:
         if signal is not None:

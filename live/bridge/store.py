@@ -261,8 +261,10 @@ class CCXTStore:
     def wait_for_bar(self, data: CCXTData, timeout_s: float) -> None:
         """Let the owner act, then block until `data` may have a bar, an order event is there, or `timeout_s` seconds have passed.
 
-        The first turn of each feed after a bar does not block, so that broker and owner see the loop at rest once.
+        The first turn of each feed after a bar does not block, so that broker and owner see the loop at rest once. Raises what ended
+        anything in the venue's thread.
         """
+        self.loop.require_whole()
         if self._turns_at_rest:
             self._turns_at_rest -= 1
             return
@@ -376,7 +378,7 @@ class CCXTStore:
         barrier = BarBarrier(
             symbols, self.wake, step_ms=timeframe.seconds * 1000, bar_timeout_s=self._bar_timeout_s, monotonic=self.loop.monotonic
         )
-        return Market(self.client, timeframe, barrier, self, self.clock, self._poll)
+        return Market(self.client, timeframe, barrier, self, self.clock, self._poll, self.loop.fail)
 
     def _open_account(self) -> None:
         symbols = list(dict.fromkeys(data.symbol for data in self._datas))

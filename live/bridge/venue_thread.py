@@ -19,7 +19,7 @@ _Close: TypeAlias = Callable[[], Coroutine[object, object, object]]
 T = TypeVar("T")
 # Seconds after which Python lets another thread go on. Its own 5 ms are how long an order would wait, at every step of its way, for
 # whatever Backtrader's thread is busy with; a fiftieth of that costs nothing that can be measured.
-_SWITCH_S: Final = 0.0001
+SWITCH_S: Final = 0.0001
 _CLOSING_S: Final = 2.0  # how long a venue may take to answer the end of a connection
 _LONGEST_END_S: Final = 10.0
 _ROUNDS: Final = 3
@@ -37,6 +37,7 @@ class VenueThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._running: set[Future[None]] = set()
+        self._failure: Exception | None = None
         self._interval = 0.0
 
     @property
@@ -48,7 +49,7 @@ class VenueThread:
             return
         ready = threading.Event()
         self._interval = sys.getswitchinterval()
-        sys.setswitchinterval(min(self._interval, _SWITCH_S))
+        sys.setswitchinterval(min(self._interval, SWITCH_S))
         self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._serve, args=(ready,), name="venue", daemon=True)
         self._thread.start()
@@ -77,11 +78,21 @@ class VenueThread:
         return self._submit(work).result(timeout_s)
 
     def spawn(self, work: Coroutine[object, object, None]) -> Future[None]:
-        """Run `work` in the background; an unexpected failure is logged."""
+        """Run `work` in the background; an unexpected failure is logged, and raised by `require_whole`."""
         future = self._submit(work)
         self._running.add(future)
         future.add_done_callback(self._finished)
         return future
+
+    def fail(self, error: Exception) -> None:
+        """Something in this thread ended that nobody should trade without: bars or reports of orders would be missing from then on."""
+        _LOG.error("venue task failed", exc_info=error)
+        self._failure = self._failure or error
+
+    def require_whole(self) -> None:
+        """Raise the first failure, if there was one."""
+        if self._failure is not None:
+            raise self._failure
 
     def stop(self, *closing: _Close) -> None:
         """Cancel what runs, then close what `closing` names, then end the thread; no socket is left open."""
@@ -108,8 +119,8 @@ class VenueThread:
 
     def _finished(self, future: Future[None]) -> None:
         self._running.discard(future)
-        if not future.cancelled() and (error := future.exception()) is not None:
-            _LOG.error("venue task failed", exc_info=error)
+        if not future.cancelled() and isinstance(error := future.exception(), Exception):
+            self.fail(error)
 
     def _serve(self, ready: threading.Event) -> None:
         assert self._loop is not None

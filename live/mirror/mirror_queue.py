@@ -22,7 +22,7 @@ _LONGEST_PAUSE_S: Final = 60.0
 
 class MirrorQueue:
     """Sends waiting events in batches, the urgent ones first; a failed one is retried with exponential backoff and jitter until it succeeds
-    or the session ends. Of all processes that share a state store one sends.
+    or the session ends. Of all processes that share a state store one sends, and waits for the disk in place of those that write to it.
 
     Args:
         notify: sends an alert: kind, level and facts, as `SessionHealth.notify`.
@@ -118,6 +118,7 @@ class MirrorQueue:
             pause = self._failed(error, pause)
         except Exception as error:  # noqa: BLE001 - a mirror may fail in any way; the state store has the events, and they are sent again
             pause = self._failed(error, pause)
+        self._store.checkpoint()
         self._look()
         return pause
 

@@ -155,8 +155,11 @@ class AccountLease:
         while not self._stopped.wait(_LOOK_S):  # by the wall clock, which goes on while a machine sleeps
             if self._clock.now().timestamp() < due:
                 continue
-            if not self.renew():
-                return
+            try:
+                if not self.renew():
+                    return
+            except Exception:  # noqa: BLE001 - whatever one answer does, the next is asked for: else the lease ends while the session trades
+                _LOG.error("lease failed", exc_info=True)
             due = self._asked + _HEARTBEAT_S
 
     def _take(self, life_s: float = LIFE_S) -> Lease:

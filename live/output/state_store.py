@@ -17,6 +17,7 @@ from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.live.sqlite_file import SqliteFile
 
 _VERSION: Final = 2
+_CHECKPOINT_PAGES: Final = 25_000  # a hundred megabytes, where nobody sends
 _SCHEMA: Final = """
 create table if not exists documents (
     name text primary key, seq integer not null, body text not null, token integer not null default 0, urgency integer not null default 0,
@@ -28,6 +29,18 @@ create table if not exists newest (id integer primary key check (id = 1), seq in
 insert or ignore into newest values (1, 0);
 create table if not exists marks (name text primary key, value text not null) without rowid;
 create table if not exists writes (day text primary key, count integer not null) without rowid;
+create trigger if not exists added after insert on documents begin update newest set seq = max(seq, new.seq); end;
+create trigger if not exists changed after update of seq on documents begin update newest set seq = max(seq, new.seq); end;
+"""
+_SET: Final = """
+insert into documents (name, seq, body, token, urgency, state, since) values (?, (select seq + 1 from newest), ?, ?, ?, 1, ?)
+on conflict do update set seq = excluded.seq, body = excluded.body, token = excluded.token, urgency = excluded.urgency, state = 1,
+    trouble = '', since = case when state = 1 then since else excluded.since end
+where body <> excluded.body
+"""  # one statement each, as every one waits for the other threads of this process
+_MIRRORED: Final = """
+update documents set sent = 1, state = case when documents.seq = given.seq then 0 else state end
+from (select json_extract(value, '$[0]') name, json_extract(value, '$[1]') seq from json_each(?)) given where documents.name = given.name
 """
 _UPGRADES: Final = {
     1: """
@@ -131,26 +144,15 @@ class StateStore:
         self.path = path
         self.token = 0
         self._clock = clock or SystemClock()
-        self._db = SqliteFile(path, _SCHEMA, version=_VERSION, upgrades=_UPGRADES)
+        self._db = SqliteFile(path, _SCHEMA, version=_VERSION, upgrades=_UPGRADES, checkpoint_pages=_CHECKPOINT_PAGES)
 
     def close(self) -> None:
         self._db.close()
 
     def set(self, name: str, body: Body, urgency: Urgency = Urgency.FIRST) -> bool:
         """Write a whole document; False, and nothing is sent, where it is as it was."""
-        text = _text(body)
-        with self._db.transaction():
-            held = self._db.one("select body from documents where name = ?", name)
-            if held is not None and held[0] == text:
-                return False
-            sql = (
-                "insert into documents (name, seq, body, token, urgency, state, since) values (?, ?, ?, ?, ?, ?, ?)"
-                " on conflict do update set seq = excluded.seq, body = excluded.body, token = excluded.token,"
-                " urgency = excluded.urgency, state = excluded.state, trouble = '',"
-                f" since = case when state = {_WAITS} then since else excluded.since end"
-            )
-            self._db.run(sql, name, self._next(), text, self.token, urgency, _WAITS, self._clock.now().timestamp())
-        return True
+        made = self._db.run(_SET, name, _text(body), self.token, urgency, self._clock.now().timestamp())
+        return made.rowcount > 0
 
     def get(self, name: str) -> Body | None:
         row = self._db.one("select body from documents where name = ?", name)
@@ -196,9 +198,7 @@ class StateStore:
 
     def mirrored(self, events: Iterable[Event]) -> None:
         """The mirror has these; a document that changed meanwhile waits on."""
-        sql = f"update documents set sent = 1, state = case when seq = ? then {_SENT} else state end where name = ?"
-        with self._db.transaction():
-            self._db.run_many(sql, [(event.seq, event.name) for event in events])
+        self._db.run(_MIRRORED, json.dumps([(event.name, event.seq) for event in events]))
 
     def drop(self, event: Event, reason: str) -> None:
         """The mirror never takes this one: it waits no more until it changes."""
@@ -223,6 +223,11 @@ class StateStore:
         """What changes from now on is newer than a document of that token and sequence number."""
         self.token = max(self.token, token)
         self._db.run("update newest set seq = max(seq, ?)", seq)
+
+    def checkpoint(self) -> None:
+        """Bring what was written to the disk, in a thread that may wait for it: every change outlives its process, and from here on also a
+        loss of power."""
+        self._db.checkpoint()
 
     # Counts and marks
 

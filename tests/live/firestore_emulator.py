@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -66,6 +67,12 @@ class Emulator:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
+    def wipe(self, project: str) -> None:
+        """Delete every document of a project."""
+        address = f"http://127.0.0.1:{self.port}/emulator/v1/projects/{project}/databases/(default)/documents"
+        with urlopen(Request(address, method="DELETE"), timeout=30):
+            pass
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.kill()
@@ -115,6 +122,28 @@ def emulator_here(*more: str) -> Emulator:
     if node and (NODE / "node_modules" / "@firestore-emulator").is_dir():
         return Emulator(port, [node, "-e", SERVE.format(port=port)])
     pytest.skip("no Firestore emulator here; `make emulator` installs one")
+
+
+@contextmanager
+def deaf() -> Iterator[int]:
+    """A port that takes connections and says nothing."""
+    server, held = socket.create_server(("127.0.0.1", free_port())), []
+
+    def hear() -> None:
+        while True:
+            try:
+                held.append(server.accept()[0])
+            except OSError:
+                return
+
+    thread = threading.Thread(target=hear)
+    thread.start()
+    yield server.getsockname()[1]
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join()
+    for connection in held:
+        connection.close()
 
 
 @contextmanager

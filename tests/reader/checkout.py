@@ -107,6 +107,7 @@ def _write_candles(folder: Path) -> None:
     days = pd.date_range("2012-01-01", "2020-12-31", freq="D", tz="UTC")
     for name in ("BTCUSDT-1h.csv", "btc-1h.csv", "candles.csv", "candles.csv.gz"):
         _candles(hours, 0).to_csv(folder / name, index=False)
+    _candles(hours[::4], 0).to_csv(folder / "btc-4h.csv", index=False)
     minutes = pd.date_range("2024-07-01", "2024-07-15", freq="min", tz="UTC", inclusive="left")
     _finer(_candles(hours, 0), minutes).to_csv(folder / "btc-1m.csv", index=False)
     _candles(days, 1).to_csv(folder / "spy.csv", index=False)

@@ -206,3 +206,14 @@ def _real(name: str) -> pd.DataFrame:
     frame = pd.read_csv(FOLDER / f"{name}.csv.gz", index_col="timestamp")
     frame.index = pd.to_datetime(frame.index, utc=True).as_unit("ns")
     return frame[frame.index < pd.Timestamp("2022-01-01", tz="UTC")].astype(np.float64)
+
+
+def test_a_verdict_says_why_nothing_is_entered_and_also_which_venues_are_not_trusted() -> None:
+    objection = "the venues disagree about the price (bybit -295.6 bp)"
+    disputed = Verdict(0, Agreement.DISAGREED, "binance", {"bybit": Kind.LATE}, objection)
+    assert disputed.detail == f"{objection}; bybit is late; features see binance"
+    apart = Verdict(
+        0, Agreement.DISAGREED, "kraken", {"binance": Kind.OUTLIER}, f"binance, which is traded, {Kind.OUTLIER}; trusted: kraken"
+    )
+    assert apart.detail == "binance, which is traded, lies apart from the others; trusted: kraken; features see kraken"
+    assert Verdict(0, Agreement.AGREED, "binance").detail == "the venues agree; features see binance"

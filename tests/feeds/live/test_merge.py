@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from benchmarks.venues import HOUR, Rows, simulated
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.errors import ConfigError
+from forwardtrader.core.errors import ConfigError, StorageFull
 from forwardtrader.core.rooms.confirmation import ConfirmationSettings
 from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.feeds.confirmation.judged import bars_of, frame_of, judge
@@ -55,11 +55,12 @@ class Buyer(Script):
             self.made = [*getattr(self, "made", []), self.buy(size=0.001)]
 
 
-def run_on_both(shocks: dict[int, Any], count: int = 10) -> tuple[Any, Any]:
+def run_on_both(shocks: dict[int, Any], count: int = 10, state: Any = None) -> tuple[Any, Any]:
     same: dict[str, Any] = {"seed": 5, "history": 60}
     with practice(**same) as venue, practice(protocol="bybit", **same) as other:
         confirming = ConfirmingVenue("bybit", base_url=other.url, ws_url=other.ws_url, clock=MarketTime(other))
         store = store_on(venue, witnesses=[confirming])
+        store.judged_state = state
         cerebro = bt.Cerebro(quicknotify=True, stdstats=False)
         cerebro.adddata(store.getdata(dataname="BTC/USDT", history=3), name="BTC/USDT")
         cerebro.setbroker(store.getbroker())
@@ -97,6 +98,13 @@ def test_a_candle_that_one_venue_lacks_is_substituted_by_the_other() -> None:
     assert (merge.counts["lent"], gaps) == (1, {60.0})
 
 
+def test_a_session_ends_with_an_error_where_what_the_judges_know_cannot_be_kept() -> None:
+    kept = Kept()
+    kept.room = 3
+    with pytest.raises(StorageFull, match="takes no more"):
+        run_on_both({}, state=kept)
+
+
 def test_the_practice_exchange_is_confirmed_by_nobody() -> None:
     with pytest.raises(ConfigError, match="one --exchange"):
         read_request(["--sandbox", "--exchange", "binance", "--exchange", "bybit"])
@@ -112,15 +120,23 @@ class Kept:
         self.signals: list[Bar] = []
         self.alerts: list[tuple[str, str]] = []
         self.states: dict[str, str] = {}
+        self.room = 1_000_000
+        self.failures: list[Exception] = []
 
     def on_judged(self, symbol: str, at: int, bar: Bar | None, signal: Bar | None) -> None:
         self.bars += [bar] if bar is not None else []
         self.signals += [signal] if signal is not None else []
 
+    def on_failed(self, error: Exception) -> None:
+        self.failures.append(error)
+
     def load(self, symbol: str) -> Any:
         return json.loads(self.states[symbol]) if symbol in self.states else None
 
     def save(self, symbol: str, state: Any) -> None:
+        self.room -= 1
+        if self.room < 0:
+            raise StorageFull("the disk takes no more")
         self.states[symbol] = json.dumps(state)
 
     def notify(self, kind: str, level: str, **facts: object) -> None:
@@ -221,6 +237,26 @@ def test_a_first_bar_that_the_traded_venue_lacks_stands_at_its_last_price() -> N
         return kept.bars
 
     assert [(bar.close, bar.volume) for bar in asyncio.run(run())] == [(simulated(4, 60)["traded"][58].close, 0.0)]
+
+
+@pytest.mark.parametrize("last", ["a timer", "another venue"])
+def test_what_goes_wrong_once_a_bar_was_waited_for_is_told_and_not_taken_for_a_venues_trouble(last: str) -> None:
+    async def run() -> list[Exception]:
+        kept, rows = Kept(), simulated(3, 5)
+        merge = kept.merge(ConfirmationSettings(confirm_window=51, confirm_wait_s=0.02))
+        kept.room = 0
+        for venue in ("kraken:USD", "bybit"):
+            merge.add_confirming(venue, "BTC/USDT", rows["second"][0])
+        merge.add_traded("BTC/USDT", rows["traded"][1])
+        if last == "another venue":
+            for venue in ("kraken:USD", "bybit"):
+                merge.add_confirming(venue, "BTC/USDT", rows["second"][1])
+        else:
+            await asyncio.sleep(0.1)
+        await asyncio.gather(*(client.close() for client in merge.clients))
+        return kept.failures
+
+    assert [str(error) for error in asyncio.run(run())] == ["the disk takes no more"]
 
 
 def test_a_bar_waits_for_those_of_the_others_and_no_longer() -> None:

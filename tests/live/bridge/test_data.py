@@ -10,7 +10,7 @@ import backtrader as bt
 import pytest
 
 from forwardtrader.core.clock import FixedClock
-from forwardtrader.core.errors import UnknownSymbol, UnknownTimeframe
+from forwardtrader.core.errors import StorageFull, UnknownSymbol, UnknownTimeframe
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.feeds.live.source import CcxtLiveSource
@@ -52,6 +52,22 @@ def test_a_history_alone_is_complete_over_several_pages() -> None:
         cerebro.addstrategy(bt.Strategy)
         [run] = cerebro.run()
         assert len(run.data) == 2400
+
+
+def test_a_bar_that_cannot_be_handed_on_ends_the_run_with_its_error() -> None:
+    with practice() as venue:
+        store = store_on(venue)
+        closes: list[float] = []
+
+        def keep(symbol: str, bar: Bar) -> None:
+            closes.append(bar.close)
+            if len(closes) > 2:
+                raise StorageFull("the disk takes no more")
+
+        store.on_bar = keep
+        with pytest.raises(StorageFull, match="takes no more"):
+            play(venue, store, Script, 10)
+        assert len(closes) >= 3
 
 
 def test_no_candle_is_remembered_by_a_client() -> None:

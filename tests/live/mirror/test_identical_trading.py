@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import pytest
 
@@ -17,8 +16,7 @@ from forwardtrader.core.clock import SystemClock
 from forwardtrader.live.mirror.sync import synchronise
 from forwardtrader.live.output.firestore import FirestoreMirror
 from tests import PATIENCE_S
-from tests.live.firestore_emulator import Emulator, free_port, new_project, slow_way
-from tests.live.output.test_firestore import deaf
+from tests.live.firestore_emulator import Emulator, deaf, free_port, new_project, slow_way
 from tests.live.session_runner import bars_of, request_for, run
 
 pytestmark = pytest.mark.usefixtures("practice_ends")
@@ -51,9 +49,7 @@ def wiped(emulator: Emulator, project: str, folder: Path) -> Iterator[None]:
         until = time.monotonic() + PATIENCE_S
         while bars_of(folder, "one") < BARS // 2 and time.monotonic() < until:
             time.sleep(0.05)
-        address = f"http://127.0.0.1:{emulator.port}/emulator/v1/projects/{project}/databases/(default)/documents"
-        with urlopen(Request(address, method="DELETE"), timeout=30):
-            pass
+        emulator.wipe(project)
 
     thread = threading.Thread(target=wipe)
     thread.start()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -192,3 +194,21 @@ def test_of_two_processes_that_share_a_store_one_sends(tmp_path: Path, store: St
     other._turn(0.01)
     assert set(second.documents) == {"sessions/b"}
     other._lock.release(force=True)
+
+
+def test_what_waits_for_the_disk_is_the_queue_and_no_one_who_writes(store: StateStore, clock: FixedClock) -> None:
+    for n in range(3000):
+        store.set(f"sessions/a/trading_logs/{n:05d}", {"n": n, "text": "x" * 2000})
+    assert in_the_file(store) == 0, "more than SQLite keeps beside the file by default, and no commit moved it"
+    outbox = queue(store, Broken(10_000), clock, [])
+    outbox.start()
+    wait_for(lambda: outbox.failures)
+    outbox.stop(PATIENCE_S)
+    assert (in_the_file(store), store.lag().waiting) == (3000, 3000), "though nothing could be sent"
+
+
+def in_the_file(store: StateStore) -> int:
+    """How many documents are in the file itself, as after a loss of power at its worst."""
+    with closing(sqlite3.connect(f"{store.path.as_uri()}?immutable=1", uri=True)) as db:
+        [(made,)] = db.execute("select count(*) from sqlite_master where name = 'documents'").fetchall()
+        return int(db.execute("select count(*) from documents").fetchone()[0]) if made else 0

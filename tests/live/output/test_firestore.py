@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from forwardtrader.live.output.firestore import FirestoreLeases, FirestoreMirror
 from forwardtrader.live.output.lease import Lease
 from forwardtrader.live.output.state_store import Event, StateStore
 from tests import PATIENCE_S
-from tests.live.firestore_emulator import Emulator, emulator_here, free_port, new_project
+from tests.live.firestore_emulator import Emulator, deaf, emulator_here, new_project
 from tests.live.recorded_session import wait_for
 
 
@@ -209,28 +208,6 @@ def test_a_mirror_that_takes_connections_and_says_nothing_costs_whoever_writes_n
         outbox.stop(0.1)
         assert time.monotonic() - began < PATIENCE_S / 2
         outbox.stop(PATIENCE_S)
-
-
-@contextmanager
-def deaf() -> Iterator[int]:
-    """A port that takes connections and says nothing."""
-    server, held = socket.create_server(("127.0.0.1", free_port())), []
-
-    def hear() -> None:
-        while True:
-            try:
-                held.append(server.accept()[0])
-            except OSError:
-                return
-
-    thread = threading.Thread(target=hear)
-    thread.start()
-    yield server.getsockname()[1]
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
-    thread.join()
-    for connection in held:
-        connection.close()
 
 
 # What a user does wrong

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from forwardtrader.core.errors import AccountLocked, VenueUnreachable
 from forwardtrader.live.output.lease import AccountLease, Lease, MemoryLeases, Outage
+from tests import PATIENCE_S
 
 
 class Clock:
@@ -108,6 +110,27 @@ def test_a_store_that_goes_down_stops_new_exposure_only_where_the_settings_say_s
         assert said in held.objection() and bool(held.objection()) is bool(said)
         store.is_up = True
         assert held.renew() and held.objection() == ""
+
+
+def test_an_answer_that_nobody_understands_does_not_end_the_renewing() -> None:
+    class Odd(MemoryLeases):
+        answers = 0
+
+        def take(self, name: str, wanted: Lease, now: float) -> Lease:
+            self.answers += 1
+            if self.answers == 2:
+                raise ValueError("no lease at all")
+            return super().take(name, wanted, now)
+
+    store, clock = Odd(), Clock()
+    held = lease(store, "a", clock, outage="hold")
+    held.start()
+    until = time.monotonic() + PATIENCE_S
+    while store.answers < 4:
+        clock.at += timedelta(seconds=60)
+        time.sleep(0.02)
+        assert time.monotonic() < until, "the lease is renewed no more"
+    held.close()
 
 
 def test_without_the_store_a_session_that_holds_at_an_outage_does_not_start() -> None:
