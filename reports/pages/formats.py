@@ -207,11 +207,7 @@ def learning(config: Mapping[str, Mapping[str, Any]]) -> str:
     else:
         corrected = f"Quantiles are as models of {forecaster} gave them (learning.intervals is off)."
     others = [f"learning.{key}" for key in ("early", "guard", "trial", "costs", "edge", "volatility") if given.get(key)]
-    rest = (
-        f"Also on: {', '.join(others)}."
-        if others
-        else "What else can be learned was off: it was not shown to pay (docs/learning.md)."
-    )
+    rest = f"Also on: {', '.join(others)}." if others else "What else can be learned was off: it was not shown to pay (docs/learning.md)."
     return f"{corrected} {rest}"
 
 
