@@ -1,4 +1,4 @@
-"""A hundred thousand documents through restarts of the emulator, which forgets everything, and as many kills of the process that writes them.
+"""A hundred thousand documents through restarts of the emulator, which forgets everything, and as many kills of whoever writes them.
 
 It writes no more than a fiftieth of them ahead of what was sent, so that a restart has much to forget.
 How many, and how often each: FIRESTORE_EVENTS and FIRESTORE_FAULTS; `make firestore-soak` runs it.
