@@ -68,6 +68,7 @@ class _BoundedFile(WatchedFileHandler):
 
     def __init__(self, path: Path, most_bytes: int) -> None:
         self._most_bytes = most_bytes
+        self._has_failed = False
         super().__init__(path, encoding="utf-8")
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -76,6 +77,15 @@ class _BoundedFile(WatchedFileHandler):
             super().emit(record)
         except OSError:  # its folder is gone, or closed to this user
             self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - a method of logging's
+        """Report a log that cannot be written once, in one line; later records are lost without another."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_failed:
+            self._has_failed = True
+            sys.stderr.write(f"the log {self.baseFilename} cannot be written ({error.strerror}); what follows is not in it\n")
 
     def _open(self) -> TextIOWrapper:
         with suppress(ConfigError):  # one of another user, who lets this one write

@@ -7,7 +7,6 @@ request fills in what the socket missed: after a reconnect, before a gap, and wh
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -32,7 +31,7 @@ _LAG: Final = Backoff(first_s=0.1, attempts=4)  # requests may lag behind the so
 
 
 class LiveListener(Protocol):
-    """Receives market data. Called in the source's event loop; must not block."""
+    """Receives market data. Called in the source's event loop; must not block. What it raises at a bar ends the source's `run`."""
 
     def on_bar(self, symbol: str, bar: Bar) -> None:
         """The next closed bar."""
@@ -86,6 +85,8 @@ class CcxtLiveSource:
         self._closes: dict[str, deque[float]] = {s: deque(maxlen=60) for s in self.symbols}
         self._locks = {s: asyncio.Lock() for s in self.symbols}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refusal: Exception | None = None  # of the listener
+        self._refused = asyncio.Event()
         self._alive = True
 
     async def connect(self) -> None:
@@ -142,16 +143,23 @@ class CcxtLiveSource:
         return self._known[symbol]
 
     async def run(self) -> None:
-        """Deliver bars until cancelled. Errors are reported to the listener and retried with backoff."""
+        """Deliver bars until cancelled. Errors of the venue are reported to the listener and retried with backoff; one of the listener is
+        raised, since nothing that follows would be whole.
+        """
         watching = asyncio.create_task(self._watch()) if self.client.has.get("watchOHLCV") else None
+        polling, refused = asyncio.create_task(self._poll_forever(watching)), asyncio.create_task(self._refused.wait())
+        works: list[asyncio.Task[Any]] = [polling, refused, *([watching] if watching else [])]
         try:
-            await self._poll_forever(watching)
+            ended, _ = await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
+            if self._refusal is not None:
+                raise self._refusal
+            for work in ended:
+                work.result()
         finally:
-            for task in [*self._tasks, *([watching] if watching else [])]:
-                task.cancel()
-            if watching:
-                with contextlib.suppress(asyncio.CancelledError, TradingError):
-                    await watching
+            works += self._tasks
+            for work in works:
+                work.cancel()
+            await asyncio.gather(*works, return_exceptions=True)
 
     # Over the socket
 
@@ -269,7 +277,11 @@ class CcxtLiveSource:
         if missing:
             log.event(_LOG, "bars_missing_at_venue", symbol=symbol, before=bar.at, bars=missing)
         self._closes[symbol].append(bar.close)
-        self._listener.on_bar(symbol, bar)
+        try:
+            self._listener.on_bar(symbol, bar)
+        except Exception as error:  # noqa: BLE001 - whoever called takes it for one of the venue's
+            self._refusal = self._refusal or error
+            self._refused.set()
 
     def _start(self, work: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.get_running_loop().create_task(self._guarded(work))

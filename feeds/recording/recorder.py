@@ -1,7 +1,7 @@
 """Records candles, trades, book tops and the flow of each minute of some symbols of one venue, until it is stopped.
 
-Every row has the venue's time and `known_at`, when it arrived here. A broken socket is opened again; what was said meanwhile is missing,
-and `connections.csv` says when. Candles are completed by request.
+Every row has the venue's time and `known_at`, when it arrived here; sizes are in base units, whatever the venue counts. A broken socket is
+opened again; what was said meanwhile is missing, and `connections.csv` says when. Candles are completed by request.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -77,16 +78,25 @@ class Recorder:
         self._market_clock = market_clock or clock
         self._source = CcxtLiveSource(client, symbols, timeframe, clock=market_clock or clock, listener=self)
         self.broken = 0
+        self._units = dict.fromkeys(symbols, Decimal(1))  # base units of one of what ccxt counts
 
     async def connect(self) -> None:
         """Load the venue's markets. Raises as `CcxtLiveSource.connect`."""
         await self._source.connect()
+        self.count_in_base_units()
         for symbol, files in self._files.items():
             newest = files.newest_bar()
             if newest is None:
                 bars = await self._source.newest(symbol, 1)
                 newest = bars[-1].at if bars else self._last_closed()  # a quiet market: its next bar is the first one
             self._source.resume(symbol, newest)
+
+    def count_in_base_units(self) -> None:
+        """Note what a contract is: ccxt leaves the trades and books of perpetuals in contracts."""
+        for symbol in self.symbols:
+            market = self._client.market(symbol)
+            if market.get("contract") and market.get("contractSize"):
+                self._units[symbol] = Decimal(str(market["contractSize"]))
 
     def _last_closed(self) -> int:
         """Open time of the bar that closed last, be there one or not."""
@@ -129,9 +139,9 @@ class Recorder:
             name, price, size = re.sub(r"[^\w-]", "", str(trade.get("id") or "")), trade.get("price"), trade.get("amount")
             if not price or not size or not trade.get("timestamp") or (name and name in files.seen):
                 continue
-            side = "sell" if trade.get("side") == "sell" else "buy"
-            rows.append(f"{_text(trade['timestamp'])},{_iso(now)},{float(price)!r},{float(size)!r},{side},{name}")
-            files.flow.add_trade(float(size), is_buy=side == "buy")
+            side, base = "sell" if trade.get("side") == "sell" else "buy", self._base(symbol, size)
+            rows.append(f"{_text(trade['timestamp'])},{_iso(now)},{float(price)!r},{base!r},{side},{name}")
+            files.flow.add_trade(base, is_buy=side == "buy")
             files.seen.add(name)
         if len(files.seen) > 100_000:
             files.seen.clear()
@@ -141,8 +151,12 @@ class Recorder:
         for symbol, top in tops.items():
             values = [top.get(key) for key in ("bid", "bidVolume", "ask", "askVolume")]
             if symbol in self._files and all(value is not None for value in values):
+                bid, bid_size, ask, ask_size = values
                 at = _text(top["timestamp"]) if top.get("timestamp") else self._now()
-                self._files[symbol].top = (at, *(float(value) for value in values if value is not None))  # type: ignore[assignment]
+                self._files[symbol].top = (at, float(bid), self._base(symbol, bid_size), float(ask), self._base(symbol, ask_size))
+
+    def _base(self, symbol: str, size: float) -> float:
+        return float(Decimal(str(size)) * self._units[symbol])
 
     # Work without end
 

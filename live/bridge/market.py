@@ -45,7 +45,7 @@ class Market:
 
     Args:
         barrier: releases the bars of these symbols.
-        fail: called where a bar could not be handed on.
+        fail: called where a judged bar could not be handed on.
     """
 
     def __init__(
@@ -86,11 +86,8 @@ class Market:
     def on_bar(self, symbol: str, bar: Bar) -> None:
         if self.merge is not None:
             self.merge.add_traded(symbol, bar)
-            return
-        try:
+        else:
             self._put_bar(symbol, bar)
-        except Exception as error:  # noqa: BLE001 - the source takes what it hears for its venue's
-            self._fail(error)
 
     def on_failed(self, error: Exception) -> None:
         self._fail(error)

@@ -8,7 +8,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from forwardtrader.core.clock import SystemClock
+from forwardtrader.core.errors import StorageFull
 from forwardtrader.core.rooms.factor import FactorSettings
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.factors.book import read_factor
@@ -81,3 +84,47 @@ def test_what_the_venue_prints_is_recorded_once_and_goes_on_after_a_kill(tmp_pat
     assert [row[1] for row in rows(tmp_path / "connections.csv")] == ["started", "stopped"] * 2
     factor = read_factor(FactorSettings(file=str(own / "flow-1m.csv"), column="book_imbalance", name="book"))
     assert len(factor.source.observations()) >= 2
+
+
+def test_a_disk_that_has_no_room_for_a_candle_ends_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(rows: list[str]) -> None:
+        raise StorageFull("the disk takes no more")
+
+    async def whole() -> None:
+        async with running(protocol="binance", symbols=[SYMBOL], speed=600) as server:
+            keys = server.described()
+            client = open_client("binance", base_url=keys["url"], ws_url=keys["ws_url"])
+            recorder = Recorder(client, [SYMBOL], MINUTE, tmp_path, clock=SystemClock(), market_clock=MarketClock(server))
+            monkeypatch.setattr(recorder._files[SYMBOL].bars, "append", full)
+            try:
+                await recorder.connect()
+                with pytest.raises(StorageFull):
+                    await recorder.run()
+            finally:
+                await client.close()
+
+    asyncio.run(asyncio.wait_for(whole(), PATIENCE_S))
+
+
+def test_sizes_of_a_venue_that_counts_contracts_are_recorded_in_base_units(tmp_path: Path) -> None:
+    swap = "BTC/USDT:USDT"
+
+    async def whole() -> tuple[float, ...] | None:
+        client = open_client("okx", linear=True)
+        raw = {
+            "instType": "SWAP", "instId": "BTC-USDT-SWAP", "ctVal": "0.01", "ctMult": "1", "ctType": "linear", "settleCcy": "USDT",
+            "ctValCcy": "BTC", "uly": "BTC-USDT", "state": "live", "tickSz": "0.1", "lotSz": "1", "minSz": "1", "expTime": "",
+            "lever": "100",
+        }  # fmt: skip
+        client.set_markets([client.parse_market(raw)])
+        recorder = Recorder(client, [swap], MINUTE, tmp_path, clock=SystemClock())
+        recorder.count_in_base_units()
+        sent = {"instId": "BTC-USDT-SWAP", "tradeId": "7", "px": "50000", "sz": "7", "side": "buy", "ts": "1767225600000"}
+        recorder._on_trades(swap, [client.parse_trade(sent, client.market(swap))])
+        recorder._on_tops({swap: {"bid": 49999.0, "bidVolume": 3.0, "ask": 50001.0, "askVolume": 29.0, "timestamp": 1767225600000}})
+        await client.close()
+        return recorder._files[swap].top[1:]
+
+    assert asyncio.run(whole()) == (49999.0, 0.03, 50001.0, 0.29)
+    [[*_, price, size, _, _]] = days(tmp_path / "BTC%2FUSDT%3AUSDT" / "trades")
+    assert (price, size) == ("50000.0", "0.07")
