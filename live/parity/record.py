@@ -138,6 +138,7 @@ def read_session(folder: Path) -> Recorded:
         raise RunUnreadable(f"{folder} holds no bars yet; let the session run first")
     store = SessionStore(folder / "session.db")
     recorded = {f"{room}.{key}": value for room, branch in status.config.items() for key, value in branch.items()}
+    recorded.setdefault("learning.intervals", False)  # no forecast was corrected before this could be set
     settings = load_settings(overrides={key: value for key, value in recorded.items() if key not in RETIRED}, environment={})
     try:
         return Recorded(

@@ -116,8 +116,10 @@ def test_settings_cannot_be_changed_after_they_are_read() -> None:
 
 
 def test_one_switch_freezes_all_that_is_learned_from_outcomes() -> None:
-    everything = {f"learning.{key}": True for key in ("adaptive", "early", "costs", "edge", "volatility")} | {"learning.trial": 168}
+    everything = {f"learning.{key}": True for key in ("intervals", "adaptive", "early", "costs", "edge", "volatility")} | {
+        "learning.trial": 168
+    }
     assert load_settings(overrides=everything, environment={}).learning.trades_by_outcomes
     frozen = load_settings(overrides={**everything, "learning.freeze": True}, environment={}).learning
     assert frozen == LearningSettings(freeze=True)
-    assert not (frozen.trades_by_outcomes or frozen.decides_models or frozen.adaptive)
+    assert not (frozen.trades_by_outcomes or frozen.decides_models or frozen.corrects("lstm"))

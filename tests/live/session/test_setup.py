@@ -12,6 +12,7 @@ import pytest
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.core.errors import ConfigError, StartRefused, StoreDamaged, UnknownSymbol
 from forwardtrader.core.rooms.factor import FactorSettings
+from forwardtrader.core.settings import LearningSettings
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.request import read_request
 from forwardtrader.live.session.setup import _upgraded, open_market
@@ -24,6 +25,12 @@ def test_factors_of_a_plan_of_another_version_are_the_same_where_both_say_the_sa
     assert _upgraded("factors", planned, now) == now
     assert _upgraded("factors", [{"file": ""}], now) != now
     assert _upgraded("factors", [], []) == []
+
+
+def test_a_session_of_before_intervals_were_corrected_goes_on_as_it_began() -> None:
+    now = LearningSettings().model_dump(mode="json")
+    planned = {key: value for key, value in now.items() if key != "intervals"}
+    assert _upgraded("learning", planned, now) == {**now, "intervals": False}
 
 
 def test_a_session_cannot_go_on_with_other_symbols(tmp_path: Path) -> None:
