@@ -257,8 +257,8 @@ def page(results: Sequence[Mapping[str, Found]], command: str) -> str:
     lines = [f"# What each kind of learning is worth\n\n{command}\n", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [row(name, own, by_kind[SHIPPED]) for name, own in by_kind.items()]
     lines.append(
-        f"\nDifferences are paired with `{SHIPPED}`, which ships, and given with 95 % intervals; p is that of Diebold and Mariano, all "
-        f"markets together. Each row{' but the last' if 'all of them' in by_kind else ''} adds one kind alone."
+        f"\nDifferences are paired with `{SHIPPED}`, the calendar that ships, and given with 95 % intervals; p is that of Diebold and "
+        f"Mariano, all markets together. Each row{' but the last' if 'all of them' in by_kind else ''} adds one kind alone."
     )
     return "\n".join(lines) + "\n"
 

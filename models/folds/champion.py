@@ -3,7 +3,8 @@
 Their losses are compared bar by bar (Diebold and Mariano 1995): the mean difference over a standard error that allows for outcomes that
 overlap and for calm and wild days, taken from the slowest cosine waves of the differences (Lazarus, Lewis, Stock and Watson 2018). One of
 two equal models is the better one for days and weeks, which a trial of a week does not show; so the waves are those of the trial and of the
-bars before it, none shorter than the trial. That keeps the promised error rate (benchmarks/regime_change.md).
+bars before it, none shorter than the trial. That keeps the promised error rate (benchmarks/regime_change.md). Without bars before it they
+are as many as Lazarus and others advise.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ Floats = NDArray[np.float64]
 Promotion = Literal["unless worse", "if better"]
 LEAST_BARS: Final = 24
 EARLIER: Final = 4  # trials, of bars before it that its standard error is taken from as well
-LEAST_WAVES: Final = 4
 WORST: Final = 100.0  # times the loss of the model in force: a poor model loses a little more, one that diverged a thousand times as much
 
 
@@ -52,7 +52,8 @@ def contest(
         level: the share of wrong verdicts between equal models.
         earlier: so many of the losses are of bars before the trial, which show how differences scatter and count for nothing else.
     """
-    before = champion[:earlier] - challenger[:earlier]
+    had = np.isfinite(champion[:earlier]) & ~np.isnan(challenger[:earlier])
+    old_before, new_before = champion[:earlier][had], challenger[:earlier][had]
     champion, challenger = champion[earlier:], challenger[earlier:]
     known = np.isfinite(champion)
     silent = int((known & ~np.isfinite(challenger)).sum())
@@ -61,14 +62,14 @@ def contest(
     old_losses, new_losses = champion[known], challenger[known]
     n = len(old_losses)
     old, new = (float(losses.mean()) if n else math.nan for losses in (old_losses, new_losses))
-    if new > WORST * old:
-        return Contest(False, f"it diverged: loss {new:.4g} against {old:.4f} of the model in force over {n} bars", n, old, new, None)
+    if diverged := _divergence(old_losses, new_losses) or _divergence(old_before, new_before):
+        return Contest(False, diverged, n, old, new, None)
     if n < max(LEAST_BARS, 4 * horizon):
         promoted = promotion == "unless worse"
         return Contest(promoted, f"only {n} bars to compare on", n, math.nan, math.nan, None)
     gain = old_losses - new_losses
     side = -1.0 if promotion == "unless worse" else 1.0
-    p = chance(side * gain, side * before[np.isfinite(before)])
+    p = chance(side * gain, side * (old_before - new_before))
     significant = p < level
     promoted = significant if promotion == "if better" else not significant
     verdict = {
@@ -79,6 +80,14 @@ def contest(
     return Contest(promoted, reason, n, old, new, p)
 
 
+def _divergence(champion: Floats, challenger: Floats) -> str:
+    """What to say of a challenger that loses many times as much; empty for any other."""
+    old, new = (float(losses.mean()) if len(losses) else 0.0 for losses in (champion, challenger))
+    if not new > WORST * old:
+        return ""
+    return f"it diverged: loss {new:.4g} against {old:.4f} of the model in force over {len(champion)} bars"
+
+
 def chance(difference: Floats, before: Floats) -> float:
     """One-sided p of a mean difference as far above zero as this one, if the true mean were zero; `before` are differences before them."""
     from scipy.special import stdtr
@@ -86,7 +95,7 @@ def chance(difference: Floats, before: Floats) -> float:
     n = len(difference)
     mean = float(difference.mean())
     whole = np.concatenate([before, difference])
-    waves = max(2 * len(whole) // n, LEAST_WAVES)
+    waves = max(2 * len(whole) // n if len(before) else round(0.4 * n ** (2.0 / 3.0)), 2)
     error = math.sqrt(long_run_variance(whole, waves) / n)
     if error <= 1e-12 * max(abs(mean), 1e-3):
         return 0.5 if abs(mean) <= 1e-12 else p_values.analytic(float(mean < 0.0))

@@ -171,22 +171,18 @@ def _by_evidence(work: Assignment, changed: datetime) -> Assignment:
     held_out = boundary - max((boundary - changed) / 3, least * work.timeframe.delta)
     try:
         tried = [assignment_in(work.panel, held_out, settings, work.timeframe, since) for since in (None, changed)]
-        old, new = (_losses(each, changed, boundary) for each in tried)
+        old, new = (_losses(each, boundary) for each in tried)
     except (TooLittleHistory, TrainingDiverged):
         return whole
     both = (np.asarray(each.reindex(old.index), dtype=np.float64) for each in (old, new))
-    earlier = int(old.index.searchsorted(pd.Timestamp(held_out)))
-    result = contest(*both, horizon=settings.horizons[0], promotion="if better", level=LEVEL, earlier=earlier)
-    return work if result.promoted else whole
+    return work if contest(*both, horizon=settings.horizons[0], promotion="if better", level=LEVEL).promoted else whole
 
 
-def _losses(work: Assignment, first: datetime, until: datetime) -> pd.Series[float]:
-    """Losses of a model, which is not kept, on the bars from `first` on whose outcomes are known at `until`; means over symbols."""
-    panel, settings, fold = work.panel, work.settings, {}
-    for symbol, cut in work.fold.items():
-        begin, end = (int(panel.index[symbol].searchsorted(pd.Timestamp(moment))) for moment in (first, until))
-        begin = max(min(begin, cut.effective_first), cut.train_first)
-        fold[symbol] = replace(cut, effective_first=begin, effective_last=max(end - purge(settings), begin))
+def _losses(work: Assignment, until: datetime) -> pd.Series[float]:
+    """Losses of a model, which is not kept, on the bars from its boundary on whose outcomes are known at `until`; means over symbols."""
+    panel, settings = work.panel, work.settings
+    ends = {symbol: int(panel.index[symbol].searchsorted(pd.Timestamp(until))) - purge(settings) for symbol in work.fold}
+    fold = {s: replace(cut, effective_last=max(ends[s], cut.effective_first)) for s, cut in work.fold.items()}
     count = fold_training.updates(settings, fold, _window(work))
     result = train_one(FoldWork(panel, settings, str(work.timeframe), Path(settings.save_path) / COMPILED), FoldTask(fold, "", count))
     parts = {}

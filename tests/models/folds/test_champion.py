@@ -120,11 +120,24 @@ def _planted(losses: np.ndarray, rng: np.random.Generator, value: float) -> np.n
 @pytest.mark.parametrize("poison", POISON)
 @pytest.mark.parametrize("promotion", ["unless worse", "if better"])
 @pytest.mark.parametrize("n", [10, 168])
-def test_a_poisoned_challenger_is_promoted_in_none_of_a_hundred_trials(poison: str, promotion: Any, n: int) -> None:
-    rng = np.random.default_rng(11)
+@pytest.mark.parametrize("earlier", [0, EARLIER])
+def test_a_poisoned_challenger_is_promoted_in_none_of_a_hundred_trials(poison: str, promotion: Any, n: int, earlier: int) -> None:
+    rng, before = np.random.default_rng(11), earlier * n
     for _ in range(100):
-        old, new = pair(rng, n, better=0.1)
-        assert not contest(old, POISON[poison](new, rng), horizon=4, promotion=promotion, level=0.05).promoted
+        old, new = pair(rng, before + n, better=0.1)
+        poisoned = np.concatenate([new[:before], POISON[poison](new[before:], rng)])
+        assert not contest(old, poisoned, horizon=4, promotion=promotion, level=0.05, earlier=before).promoted
+
+
+@pytest.mark.parametrize("value", [np.inf, 1e12])
+@pytest.mark.parametrize("promotion", ["unless worse", "if better"])
+def test_a_challenger_that_diverged_before_its_trial_is_poisoned_too(promotion: Any, value: float) -> None:
+    """What it lost there would make every difference look like chance."""
+    rng = np.random.default_rng(12)
+    for _ in range(100):
+        old, new = pair(rng, 5 * 168, better=0.1)
+        new[rng.integers(4 * 168)] = value
+        assert not contest(old, new, horizon=4, promotion=promotion, level=0.05, earlier=4 * 168).promoted
 
 
 @given(arrays(np.float64, 60, elements=st.floats(0.01, 5)), arrays(np.float64, 60, elements=st.floats(0.01, 5)))
