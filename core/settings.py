@@ -43,7 +43,7 @@ class FeedSettings(ConfirmationSettings):
         description="backtests: finer bars, such as 1m, by which resting orders and liquidations go inside each bar; empty for none",
     )
     source: Literal["auto", "store", "download", "sample"] = Field(default="auto", description="auto, store, download or sample")
-    store_path: str = Field(default="var/candles", description="where candles are kept")
+    store_path: str = Field(default="var/candles", min_length=1, description="where candles are kept")
     cache_minutes: int = Field(default=60, ge=0, description="within so many minutes after a download no venue is asked again")
     request_timeout_s: float = Field(default=10.0, gt=0, description="seconds a venue may take to answer")
     max_file_mb: int = Field(default=512, ge=1, le=100_000, description="megabytes that a candle file may hold once it is unpacked")
@@ -58,12 +58,12 @@ class FeedSettings(ConfirmationSettings):
     funding_prior_bps: float = Field(
         default=1.0, ge=-100, le=100, description="paid by longs to shorts each eight hours where the funding of a perpetual is not known"
     )
-    sample_seed: int = Field(default=0, description="which simulated market the sample is")
+    sample_seed: int = Field(default=0, ge=0, description="which simulated market the sample is")
     factors: tuple[Annotated[FactorSettings, BeforeValidator(read_entry)], ...] = Field(
         default=(), description="facts from outside the candles, by kind; docs/factors.md has what an entry may say"
     )
-    factor_path: str = Field(default="var/factors", description="where facts that are fetched are recorded")
-    record_path: str = Field(default="var/recorded", description="where download --live records what a venue says")
+    factor_path: str = Field(default="var/factors", min_length=1, description="where facts that are fetched are recorded")
+    record_path: str = Field(default="var/recorded", min_length=1, description="where download --live records what a venue says")
     record_mb: int = Field(default=5000, ge=10, description="megabytes that it may take; the oldest days of trades and book tops go first")
 
     @model_validator(mode="after")
@@ -96,11 +96,11 @@ class FeedSettings(ConfirmationSettings):
 class ModelSettings(Room):
     """The forecaster and its walk-forward calendar."""
 
-    save_path: str = Field(default="var/models", description="where trained models and their forecasts are kept")
+    save_path: str = Field(default="var/models", min_length=1, description="where trained models and their forecasts are kept")
     forecaster: str = Field(default="lstm", description="the forecaster: lstm, another that comes along, or MODULE:CLASS of your own")
     compared: tuple[str, ...] = Field(default=(), description="other forecasters, scored beside the one that is traded")
     params: dict[str, JsonValue] = Field(default={}, description="parameters of a forecaster other than the lstm, by name")
-    horizons: tuple[int, ...] = Field(default=(1, 4), description="bars ahead that are forecast")
+    horizons: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 4), description="bars ahead that are forecast")
     features: Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)] = Field(
         default=(), description="by name, * allowed; your own as MODULE:NAME or file.py:NAME; empty: the whole catalogue"
     )
@@ -119,9 +119,11 @@ class ModelSettings(Room):
     shrink: float = Field(default=0.6, gt=0, le=1, description="share of the network's location that is believed at one bar ahead")
     weight_decay: float = Field(default=0.0, ge=0, description="pull of the weights towards zero")
     huber_delta: float = Field(default=1.0, gt=0, description="where the loss turns from square to straight, in usual moves")
-    horizon_weights: tuple[float, ...] = Field(default=(), description="weight of each horizon in the loss; empty for equal ones")
+    horizon_weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(), description="weight of each horizon in the loss; empty for equal ones"
+    )
     seeds: int = Field(default=3, ge=1, description="networks averaged in each model")
-    seed: int = Field(default=0, description="of all randomness")
+    seed: int = Field(default=0, ge=0, description="of all randomness")
     train_window: Span = Field(default=timedelta(days=730), description="history each model learns from")
     expanding: bool = Field(default=False, description="learn from all history before each boundary instead")
     retrain_every: Span = Field(
@@ -225,8 +227,8 @@ class StrategySettings(Room):
 class ReportSettings(Room):
     """Where results go and how they are judged."""
 
-    output: str = Field(default="reports/output", description="where run folders go")
-    ledger_path: str = Field(default="reports/output/trials.sqlite", description="where trials are counted")
+    output: str = Field(default="reports/output", min_length=1, description="where run folders go")
+    ledger_path: str = Field(default="reports/output/trials.sqlite", min_length=1, description="where trials are counted")
     periods_per_year: int = Field(default=0, ge=0, description="trading days in a year; 0 for what the market says (365 or 252)")
     bootstrap_samples: int = Field(default=1000, ge=100, description="draws behind each interval")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="of each interval")
@@ -235,8 +237,10 @@ class ReportSettings(Room):
 class LiveSettings(Room):
     """The live session: its files, notifications, and when it stops."""
 
-    sessions_path: str = Field(default="var/sessions", description="where sessions are kept")
-    state_path: str = Field(default="var/state.db", description="the database of what is mirrored, and of what the mirror lacks")
+    sessions_path: str = Field(default="var/sessions", min_length=1, description="where sessions are kept")
+    state_path: str = Field(
+        default="var/state.db", min_length=1, description="the database of what is mirrored, and of what the mirror lacks"
+    )
     poll_seconds: float = Field(default=30.0, gt=0, description="base wait between polls where there is no socket")
     stale_after_bars: float = Field(default=2.0, gt=0, description="bars without an update after which a feed counts as stale")
     firestore_project: str = Field(default="", description="mirror state and audit there; empty for none")
