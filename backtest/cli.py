@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from forwardtrader.backtest.flags import parser
+from forwardtrader.core.atomic import refuse_unwritable
 from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.command import answer
 from forwardtrader.core.command.cli import collect_rarely, run
@@ -37,6 +38,7 @@ def _run(given: argparse.Namespace, clock: Clock) -> int:
     from forwardtrader.backtest.command_line import request_of
 
     request = request_of(given, given.typed, clock)
+    refuse_unwritable(Path(request.settings.reports.output))  # before the work, not after it
     console = Console(stderr=request.as_json, highlight=False)
     if request.sweep is not None and request.optimise is None:
         from forwardtrader.backtest.sweep.command import sweep_and_tell

@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +46,22 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, data: bytes) -> None:
     """Write bytes atomically."""
     write_atomically(path, lambda target: _write_bytes(target, data))
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Check that files can be written into a folder, which need not be there yet.
+
+    Raises:
+        ConfigError: a file stands in its place, or in that of a folder above it, or this user may write nothing there.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{folder}: {there} is a file, and no folder; name another one")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{folder}: nothing can be written into {there} ({error.strerror}); name another folder") from error
 
 
 def sweep(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from forwardtrader.live.control import ControlCommand, the_one
 from forwardtrader.live.flags import parser
 from forwardtrader.strategies.user_code.strategy_class import with_params
 
+_LONGEST_NAME: Final = 100  # bytes; names of files are made of it
 _VERBS: Final = (ControlCommand.PAUSE, ControlCommand.RESUME, ControlCommand.FLATTEN, ControlCommand.KILL)
 
 
@@ -84,7 +86,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str]) -> LiveRequest:
         raise ConfigError("feeds.universe is for backtests; a session trades what --symbol names: add --set feeds.universe=''")
     if given.bars < 0:
         raise InvalidSetting(f"--bars {given.bars}: give a number of bars, or leave it out to go on until stopped")
-    name = _controlled(given, verb, settings) if controls and not given.session else _name(given, mode)
+    name = _controlled(given, verb, settings) if controls and given.session is None else _name(given, mode)
     return LiveRequest(
         settings=_with_own_records(settings, name) if given.sandbox else settings,
         name=name,
@@ -101,7 +103,7 @@ def request_of(given: argparse.Namespace, argv: Sequence[str]) -> LiveRequest:
         status=given.status,
         check=given.check,
         quiet=given.quiet,
-        command="python run_live.py " + " ".join(argv),
+        command=shlex.join(["python", "run_live.py", *argv]),
     )
 
 
@@ -138,9 +140,11 @@ def _controlled(given: argparse.Namespace, verb: ControlCommand | None, settings
 
 
 def _name(given: argparse.Namespace, mode: str) -> str:
-    name = given.session or (f"{mode}-sandbox" if given.sandbox else mode)
-    if not all(c.isalnum() or c in "-_." for c in name) or name.startswith("."):
-        raise InvalidSetting(f"--session {name!r}: use letters, digits, - and _ only")
+    name = (f"{mode}-sandbox" if given.sandbox else mode) if given.session is None else given.session
+    if not name or not all(c.isalnum() or c in "-_." for c in name) or name.startswith((".", "-")):
+        raise InvalidSetting(f"--session {name!r}: use letters, digits, - and _ (and dots), and begin with none of - and .")
+    if len(name.encode()) > _LONGEST_NAME:
+        raise InvalidSetting(f"--session: a name of {len(name)} characters; use {_LONGEST_NAME} at most")
     return str(name)
 
 

@@ -209,7 +209,7 @@ def _survives_luck(evidence: Evidence) -> bool:
 
 def _skill(evidence: Evidence) -> str:
     if evidence.skill_p < LEVEL:
-        return f"the forecasts rank returns better than chance (rank IC {evidence.rank_ic:.3f}, p {_p(evidence.skill_p)})"
+        return f"the forecasts rank returns better than chance (rank IC {_or_zero(evidence.rank_ic):.3f}, p {_p(evidence.skill_p)})"
     return f"the forecasts do not rank returns better than chance (rank IC {_or_zero(evidence.rank_ic):.3f}, p {_p(evidence.skill_p)})"
 
 
@@ -220,6 +220,8 @@ def _money(evidence: Evidence) -> str:
 
 
 def _luck(evidence: Evidence) -> str:
+    if math.isnan(evidence.sharpe):
+        return "there is no Sharpe ratio that could be compared with luck"
     if evidence.trials is None or math.isnan(evidence.dsr):
         chance = f"the Sharpe ratio {evidence.sharpe:.2f} is above zero with probability {_share(evidence.psr)}"
         return f"trials unknown, DSR not computed; {chance}"
@@ -245,9 +247,10 @@ def _credit(evidence: Evidence) -> str:
         return f"the forecasts did not earn it: one of the first {runs} on the same forecasts shifted in time did at least as well"
     outcome = "is" if evidence.shifted_p < LEVEL else "is not"
     runs = f"the mean of {evidence.shifts} runs on the same forecasts shifted in time"
+    own = "it has no Sharpe ratio, which" if math.isnan(evidence.sharpe) else f"its {evidence.sharpe:.2f}"
     return (
         f"without the forecasts the strategy would have earned {evidence.shifted_return:+.1%} (Sharpe ratio {evidence.shifted_sharpe:.2f},"
-        f" {runs}); with them its {evidence.sharpe:.2f} {outcome} beyond that (p {_p(evidence.shifted_p)})"
+        f" {runs}); with them {own} {outcome} beyond that (p {_p(evidence.shifted_p)})"
     )
 
 

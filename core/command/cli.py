@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -16,11 +17,18 @@ from forwardtrader.core import log
 from forwardtrader.core.command import installed, interrupt, project
 from forwardtrader.core.command.flags import FlagParser, with_project
 from forwardtrader.core.environment import exported
-from forwardtrader.core.errors import ConfigError, TradingError
+from forwardtrader.core.errors import ConfigError, StorageFull, TradingError
 
 INTERRUPTED: Final = 130
 BUG: Final = 1
 FALLBACK_LOG: Final = Path("var/log.jsonl")
+# What a path of the user's may be, and no code can help.
+_PATHS: Final = {
+    errno.ENAMETOOLONG: "the name is too long; use a shorter one",
+    errno.ENOTDIR: "a file stands where a folder is needed; name another place",
+    errno.EROFS: "the file system is read-only; name another place, or have it mounted for writing",
+    errno.ELOOP: "a link that leads to itself; name another place",
+}
 
 
 def run(
@@ -73,6 +81,8 @@ def _ended(command: Callable[[], int]) -> int:
     except PermissionError as error:
         _say(f"{log.redact(str(error.filename or error))}: this user may not; give it the right to, or work as the file's owner")
         return ConfigError.exit_code
+    except OSError as error:
+        return _disk(error)
     except KeyboardInterrupt:
         _say("interrupted; what was saved is whole, run the same command again to go on")
         return INTERRUPTED
@@ -100,6 +110,18 @@ def _lacks(error: ModuleNotFoundError) -> int:
     if name not in installed.PACKAGES:
         return _bug(error)
     _say(f"{sys.executable} lacks {name}; {installed.MEND}")
+    return ConfigError.exit_code
+
+
+def _disk(error: OSError) -> int:
+    """What the file system refuses by its nature is the user's to change; anything else is a bug."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _say("no space left on the disk; free some and run the command again")
+        return StorageFull.exit_code
+    hint = _PATHS.get(error.errno or 0)
+    if hint is None or not error.filename:
+        return _bug(error)
+    _say(f"{log.redact(str(error.filename))}: {hint}")
     return ConfigError.exit_code
 
 

@@ -176,7 +176,7 @@ def _date_and_clock(dates: pa.Array, clocks: pa.Array, origin: Origin, timeframe
 
     dates, clock = _whole(dates), pc.cast(_whole(clocks), pa.string())
     if pc.all(pc.match_substring_regex(clock, r"^\s*\d{1,6}\s*$")).as_py():
-        clock = _padded(pc.utf8_trim_whitespace(clock))
+        clock = _padded(pc.utf8_trim_whitespace(clock), timeframe)
     if pa.types.is_temporal(dates.type):
         dates = pc.strftime(dates, "%Y-%m-%d")
     joined = pc.binary_join_element_wise(pc.utf8_trim_whitespace(pc.cast(dates, pa.string())), pc.utf8_trim_whitespace(clock), " ")
@@ -195,11 +195,16 @@ def _whole(column: pa.Array) -> pa.Array:
         return column
 
 
-def _padded(clock: pa.Array) -> pa.Array:
-    """`930` as `09:30`, `93000` as `09:30:00`: what has no more than four digits has no seconds, unless other rows have."""
+def _padded(clock: pa.Array, timeframe: Timeframe) -> pa.Array:
+    """`930` as `09:30`, `93000` as `09:30:00`: what has no more than four digits has no seconds, unless other rows have.
+
+    Bars of whole hours that are counted from 0 to 23 are named by their hour.
+    """
     import pyarrow.compute as pc
 
     longest = pc.max(pc.utf8_length(clock)).as_py()
+    if longest <= 2 and timeframe.seconds % 3_600 == 0:
+        return pc.binary_join_element_wise(clock, "00", ":")
     if longest > 4:
         return pc.replace_substring_regex(pc.utf8_lpad(clock, 6, "0"), r"^(\d{2})(\d{2})(\d{2})$", r"\1:\2:\3")
     return pc.replace_substring_regex(pc.utf8_lpad(clock, 4, "0"), r"^(\d{2})(\d{2})$", r"\1:\2")

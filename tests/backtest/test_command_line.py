@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from forwardtrader.backtest.checks import check
+from forwardtrader.backtest.cli import command
 from forwardtrader.backtest.command_line import parser, read_request
 from forwardtrader.core.clock import FixedClock
 from forwardtrader.core.errors import ConfigError
@@ -102,3 +103,18 @@ def test_an_unknown_flag_is_answered_with_the_nearest() -> None:
 def test_what_cannot_end_well_is_refused_before_anything_long_begins(words: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         check(read_request(words.split(), CLOCK))
+
+
+def test_an_output_folder_that_is_none_is_refused_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    for folder, said in (
+        ("file", "is a file, and no folder"),
+        ("a" * 300, "the name is too long"),
+        ("/proc/runs", "nothing can be written"),
+    ):
+        assert command(["--from", "2022-01-01", "--source", "sample", "--out", folder], CLOCK) == 2
+        told = capsys.readouterr()
+        assert said in told.err and told.err.count("\n") == 1 and not told.out

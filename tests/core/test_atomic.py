@@ -97,3 +97,14 @@ def test_a_log_is_private_also_one_that_was_not(tmp_path: Path) -> None:
         with log.log_to(path):
             log.event(log.logger("core"), "here")
         assert rights(path) == 0o600 and "here" in path.read_text()
+
+
+def test_a_folder_that_nothing_can_be_written_into_is_refused_before_the_work(tmp_path: Path) -> None:
+    atomic.refuse_unwritable(tmp_path / "new" / "deeper")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ConfigError, match="is a file, and no folder"):
+            atomic.refuse_unwritable(folder)
+    with pytest.raises(ConfigError, match="nothing can be written into"):
+        atomic.refuse_unwritable(Path("/proc/runs"))

@@ -54,7 +54,8 @@ def test_each_question_that_fails_ends_it(change: dict[str, float], verdict: Ver
 NUMBERS = st.one_of(st.just(float("nan")), st.floats(0.0, 1.0))
 EVIDENCE = st.builds(
     Evidence,
-    years=st.floats(0.1, 9.0), bets=st.floats(0.0, 40.0), total_return=st.floats(-1.0, 3.0), sharpe=st.floats(-3.0, 4.0), psr=NUMBERS,
+    years=st.floats(0.1, 9.0), bets=st.floats(0.0, 40.0), total_return=st.floats(-1.0, 3.0),
+    sharpe=st.one_of(st.just(float("nan")), st.floats(-3.0, 4.0)), psr=NUMBERS,
     dsr=NUMBERS, trials=st.one_of(st.none(), st.integers(1, 99)), timing_p=NUMBERS, shifted_p=NUMBERS, shifts=st.sampled_from([0, 7, 100]),
     has_forecasts=st.booleans(), independent_bars=st.one_of(st.just(float("nan")), st.floats(0.0, 9999.0)), skill_p=NUMBERS,
     ruined=st.sampled_from(["", "", "", "on 2022-03-02 00:00"]),
@@ -69,6 +70,7 @@ def test_an_edge_has_passed_every_gate_and_the_first_that_fails_decides(evidence
     if failed:
         assert found.verdict is failed[0].otherwise and failed[0].found in found.reasons
     assert {gate.asks for gate in found.gates} <= set(GATES)
+    assert not any("nan" in text for text in (*found.reasons, *(gate.found for gate in found.gates)))
 
 
 @pytest.mark.parametrize(("coverage", "alarmed"), [(0.9, False), (0.86, False), (0.8, True), (0.99, True), (float("nan"), False)])
@@ -93,6 +95,11 @@ def test_what_was_earned_without_the_forecasts_is_said_wherever_the_judgement_en
     sentence = "without the forecasts the strategy would have earned +12.0% (Sharpe ratio 0.31, the mean of 100 runs"
     for change in ({}, {"skill_p": 0.2}, {"total_return": -0.1}, {"bets": 6.0}, {"dsr": 0.9}):
         assert judge(replace(GOOD, **change)).reasons[-1].startswith(sentence)
+
+
+def test_an_account_without_a_sharpe_ratio_is_said_to_have_none() -> None:
+    idle = judge(replace(GOOD, sharpe=float("nan"), skill_p=0.2, bets=0.0, shifted_p=1.0, shifted_sharpe=0.0, shifted_return=0.0))
+    assert idle.reasons[-1].endswith("with them it has no Sharpe ratio, which is not beyond that (p 1.000)")
 
 
 def test_uncounted_trials_are_said_and_ask_for_more() -> None:

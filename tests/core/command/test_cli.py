@@ -85,3 +85,18 @@ def test_a_file_that_the_user_may_not_touch_is_one_line(capsys: pytest.CaptureFi
     assert end_well(command) == 2
     said = capsys.readouterr().err
     assert said == "/srv/var/sessions/one/session.lock: this user may not; give it the right to, or work as the file's owner\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"), [(36, "the name is too long"), (20, "where a folder is needed"), (30, "read-only"), (40, "a link")]
+)
+def test_a_path_that_no_file_can_have_is_one_line(capsys: pytest.CaptureFixture[str], number: int, hint: str) -> None:
+    assert end_well(raising(OSError(number, "as the system says", "runs/one"))) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("runs/one: ") and hint in said and said.count("\n") == 1
+
+
+def test_a_full_disk_is_one_line_whoever_wrote(capsys: pytest.CaptureFixture[str]) -> None:
+    assert end_well(raising(OSError(28, "No space left on device"))) == 3
+    assert "no space left" in capsys.readouterr().err
+    assert end_well(raising(OSError(5, "Input/output error", "one"))) == 1

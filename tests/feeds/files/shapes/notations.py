@@ -150,6 +150,7 @@ NOTATIONS = [
     Shape("Times", "day or month first, with --date-format", times("{t:%d/%m/%Y %H:%M}"), frame=candles(24, start="2024-03-04"), options={"date_format": "day first"}),
     Shape("Times", "the end of each bar only", times("{end}", head="close_time")),
     Shape("Times", "a zone that several places share", times("{t:%Y-%m-%d %H:%M:%S} IST"), refused="'IST' is not unique"),
+    Shape("Times", "hours as numbers beside the date", lines("date,hour,open,high,low,close,volume", "{t:%Y-%m-%d},{t.hour},{o},{h},{l},{c},{v}")),
     Shape("Times", "February 30", times("{t:%Y}-02-30"), **DAILY, refused="cannot be read as a time"),
     Shape("Numbers", "decimal commas", lines("Date;Time;Open;High;Low;Close;Volume", "{t:%d.%m.%Y};{t:%H:%M};{o};{h};{l};{c};{v}", comma=True), told="decimal commas"),
     Shape("Numbers", "decimal commas in quotes", lines("Date,Open,High,Low,Close,Volume", '{t:%Y-%m-%d},"{o}","{h}","{l}","{c}","{v}"', comma=True), **DAILY),
