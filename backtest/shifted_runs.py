@@ -6,8 +6,12 @@ account, of perpetuals with margin, liquidations and funding at its true times.
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,14 +21,17 @@ from forwardtrader.backtest.forecasting import Forecasts
 from forwardtrader.backtest.progress import Stage
 from forwardtrader.backtest.request import BacktestRequest
 from forwardtrader.backtest.simulation import simulate, tapes_of
+from forwardtrader.core import fingerprint
 from forwardtrader.core.types import Timeframe
 from forwardtrader.feeds.history.needs import History
 from forwardtrader.models.forecaster import RecordedForecasts
 from forwardtrader.models.parallel.local_workers import Processes
 from forwardtrader.models.parallel.workers import cores
+from forwardtrader.reports.shifted_store import ShiftedStore
 from forwardtrader.reports.statistics import metrics
 from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts, circle_of, distances, does_as_well, shifted
 from forwardtrader.strategies.replay import Replay
+from forwardtrader.strategies.replay_track import Tape
 
 SHIFTS: Final = 100
 WORTH_PROCESSES: Final = 10_000_000  # bars of all runs and symbols: fewer take less than other processes take to start
@@ -32,6 +39,7 @@ WORTH_PROCESSES: Final = 10_000_000  # bars of all runs and symbols: fewer take 
 # well as the true forecasts settles that they will not.
 SHIFTS_OF_OTHERS: Final = 39
 SETTLED_BY: Final = 1
+_DECIDING: Final = ("core", "strategies", "reports/statistics")
 
 # Fills and equity of a run whose forecasts were shifted by so many bars; by 0, of the strategy itself.
 Run = Callable[[int], tuple[pd.DataFrame, pd.DataFrame]]
@@ -42,6 +50,8 @@ def shifted_replays(
 ) -> ShiftedForecasts | None:
     """Our own strategy, through the fast replay; None where the bars traded are too few.
 
+    The same runs on the same bars by the same code are read from where they were kept, beside the forecasts.
+
     Args:
         days: trading days in a year.
     """
@@ -51,6 +61,9 @@ def shifted_replays(
     chosen = _distances(told, SHIFTS, request)
     if not chosen:
         return None
+    store, key = ShiftedStore(Path(models.save_path) / "shifted"), _key(tapes, request, chosen, days)
+    if (known := store.get(key)) is not None:
+        return known
     runs = ReplayedShifts(Replay(tapes, settings, request.settings.learning), told, circle_of(told), settings.cash, days)
     own, _ = runs.earned(0)  # works out what all runs share, before others are given it
     workers = Processes((models.jobs or cores()) if len(chosen) * sum(map(len, told)) > WORTH_PROCESSES else 1)
@@ -58,7 +71,24 @@ def shifted_replays(
     for number, one in workers.run(ReplayedShifts.earned, runs, chosen):
         stage(len(earned), len(chosen))
         earned[number] = one
-    return _result(runs.run, chosen, own, [earned[number] for number in range(len(chosen))])
+    found = _result(runs.run, chosen, own, [earned[number] for number in range(len(chosen))])
+    store.put(key, found)
+    return found
+
+
+def _key(tapes: Sequence[Tape], request: BacktestRequest, chosen: Sequence[int], days: int) -> str:
+    """The fingerprint of everything that decides the runs."""
+    rules = [request.settings.strategies.model_dump(mode="json"), request.settings.learning.model_dump(mode="json")]
+    return fingerprint.of_value([[fingerprint.of_record(tape) for tape in tapes], *rules, list(chosen), days, deciding_code()])
+
+
+@functools.cache
+def deciding_code() -> str:
+    """Fingerprint of the sources that turn bars and forecasts into these runs, and of what they compute with."""
+    root = Path(__file__).resolve().parent.parent
+    files = [Path(__file__), *(path for room in _DECIDING for path in sorted((root / room).rglob("*.py")))]
+    parts = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    return fingerprint.of_value([*parts, np.__version__, pd.__version__, platform.python_version(), platform.machine()])
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from rich.table import Table
 from forwardtrader.backtest.job import FinishedRun
 from forwardtrader.core import p_values
 from forwardtrader.core.command import answer
+from forwardtrader.core.command.terminal import print_table
 from forwardtrader.core.types import Verdict
 from forwardtrader.reports.manifest import RunManifest, StrategySummary, to_json
 from forwardtrader.reports.pages.formats import limits
@@ -42,10 +43,10 @@ def show(run: FinishedRun, console: Console) -> None:
     if manifest.is_sample:
         console.print(Panel("SAMPLE: simulated candles, not a market. No number here is about real prices.", style="bold magenta"))
     for symbol, forecast in manifest.forecast.items():
-        console.print(_scores(symbol, forecast))
+        print_table(console, _scores(symbol, forecast))
     if manifest.importance is not None:
         _importance(manifest.importance, console)
-    console.print(_accounts(manifest))
+    print_table(console, _accounts(manifest))
     if manifest.limits is not None:
         console.print(limits(manifest.limits), style="yellow" if manifest.limits.count or manifest.limits.refused else "")
     _verdict(manifest, console)
@@ -97,7 +98,7 @@ def _importance(found: ImportanceSection, console: Console) -> None:
         within = f"{_number(low, '{:+.2%}')} .. {_number(high, '{:+.2%}')}"
         cells = (_number(row.loss, "{:+.2%}"), within, p_values.shown(row.p), _number(row.rank_ic, "{:+.3f}"))
         table.add_row(row.name, *cells, style="" if row.adds else "dim")
-    console.print(table)
+    print_table(console, table)
     idle = sum(not row.adds for row in found.features)
     console.print(f"{idle} of {len(found.features)} features add nothing by themselves that can be told from chance. {found.sentence}")
     for row in found.refit:

@@ -196,7 +196,8 @@ what limits it is {limit}, as far as it is not what else runs on the machine.
 
 
 def ways_table(bars: int, ways: dict[str, Pair]) -> str:
-    rows = "\n".join(_row(state, *pair) for state, pair in ways.items())
+    together = (np.concatenate([with_it for with_it, _ in ways.values()]), np.concatenate([without for _, without in ways.values()]))
+    rows = "\n".join(_row(state, *pair) for state, pair in (*ways.items(), ("all together", together)))
     return f"""
 From a closed bar that was heard to its order handed to the HTTP client, in sessions of {bars} bars, {_PER_SECOND:g} a second, an order
 at every bar, with the mirror / without it, side by side. Slow is an answer after two seconds; wiped is a database emptied in the middle.

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -18,12 +19,13 @@ from typing import Any, Final
 
 from forwardtrader.core.atomic import private_file
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.core.redaction import redact, redacted
+from forwardtrader.core.redaction import redact, redact_values, redacted
 
-__all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redact_stderr", "redacted", "rotated", "written_to"]
+__all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redact_stderr", "redact_values", "redacted", "rotated", "written_to"]
 
 ROOT: Final = "forwardtrader"
 MOST_BYTES: Final = 20_000_000  # of one file; the line that passes it is its last
+_AS_SHIPPED: Final = warnings.formatwarning
 KEPT: Final = 5  # full files beside the one that is written
 
 
@@ -66,6 +68,7 @@ class _BoundedFile(WatchedFileHandler):
 
     def __init__(self, path: Path, most_bytes: int) -> None:
         self._most_bytes = most_bytes
+        self._has_failed = False
         super().__init__(path, encoding="utf-8")
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -74,6 +77,15 @@ class _BoundedFile(WatchedFileHandler):
             super().emit(record)
         except OSError:  # its folder is gone, or closed to this user
             self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - a method of logging's
+        """Report a log that cannot be written once, in one line; later records are lost without another."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_failed:
+            self._has_failed = True
+            sys.stderr.write(f"the log {self.baseFilename} cannot be written ({error.strerror}); what follows is not in it\n")
 
     def _open(self) -> TextIOWrapper:
         with suppress(ConfigError):  # one of another user, who lets this one write
@@ -100,12 +112,14 @@ class _RedactedText(logging.Formatter):
 
 
 def redact_stderr() -> None:
-    """Strike secrets out of what Python itself writes to stderr: exceptions that nobody caught, and records that no log takes.
+    """Strike secrets out of what Python itself writes to stderr: exceptions that nobody caught, warnings, and records that no log takes.
 
     A hook that somebody else installed is left.
     """
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_RedactedText())
+    if warnings.formatwarning is _AS_SHIPPED:
+        warnings.formatwarning = lambda *given, **more: redact(_AS_SHIPPED(*given, **more))
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = lambda kind, error, trace: _print_exception(error)
     if threading.excepthook is threading.__excepthook__:

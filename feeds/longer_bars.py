@@ -8,6 +8,7 @@ of 15:00. At that bar `data1.datetime[0] == data0.datetime[0]`, as in Backtrader
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -28,6 +29,19 @@ _STAMPING: Final = frozenset({"bar2edge", "adjbartime", "rightedge", "takelate",
 Period: TypeAlias = Callable[[int], tuple[int, int]]
 
 
+class _Tick:
+    """A number of the present bar, read where Backtrader copies all of them at every bar.
+
+    Its bars may be shown while they are being made; here a bar is shown once, when it is closed.
+    """
+
+    def __init__(self, line: str) -> None:
+        self._line = line
+
+    def __get__(self, data: Any, owner: type | None = None) -> Any:
+        return None if data is None or not len(data) else getattr(data.lines, self._line)[0]
+
+
 class OpenStamped(bt.feed.DataBase):  # type: ignore[misc]  # Backtrader has no types
     """A feed whose bars carry their open time; it is resampled without a look ahead.
 
@@ -36,6 +50,14 @@ class OpenStamped(bt.feed.DataBase):  # type: ignore[misc]  # Backtrader has no 
     """
 
     _taken_back = 0
+    tick_open, tick_high, tick_low, tick_close = _Tick("open"), _Tick("high"), _Tick("low"), _Tick("close")
+    tick_volume, tick_openinterest, tick_last = _Tick("volume"), _Tick("openinterest"), _Tick("close")
+
+    def _tick_nullify(self) -> None:
+        """The bar itself is the tick."""
+
+    def _tick_fill(self, force: bool = False) -> None:
+        """The bar itself is the tick."""
 
     def qbuffer(self, savemem: int = 0, replaying: bool = False) -> None:
         """With room for one more bar."""
@@ -49,8 +71,22 @@ class OpenStamped(bt.feed.DataBase):  # type: ignore[misc]  # Backtrader has no 
         self._taken_back += size
 
     def advance(self, size: int = 1, datamaster: Any = None, ticks: bool = True) -> None:
-        self._taken_back = max(0, self._taken_back - size)
-        super().advance(size, datamaster, ticks=ticks)
+        if self._taken_back:
+            self._taken_back = max(0, self._taken_back - size)
+        lines = self.lines.lines
+        if datamaster is not None or lines[0].mode == LineBuffer.QBuffer:
+            super().advance(size, datamaster, ticks=ticks)
+            return
+        for line in lines:  # as Backtrader's, in one step a line
+            line._idx += size
+            line.lencount += size
+
+    def advance_peek(self) -> float:
+        """When the next bar is stamped; infinity where there is none. As Backtrader's, in one step where the lines lie whole in memory."""
+        clock = self.lines.datetime
+        if clock.mode == LineBuffer.QBuffer:
+            return float(super().advance_peek())
+        return float(clock.array[clock._idx + 1]) if clock.lencount < len(clock.array) - clock.extension else math.inf
 
     def buflen(self) -> int:
         """How many bars there are, those taken back among them."""

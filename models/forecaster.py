@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from statistics import NormalDist
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
@@ -162,7 +163,11 @@ class RecordedForecasts:
         self._close = indexed["close"].to_numpy(dtype=np.float64) if "close" in indexed.columns else None
         self._numbers = self._frame.loc[:, list(NUMBERS)].to_numpy(dtype=np.float64)
         self._ids = self._frame["model_id"].astype(str).to_list()
-        self._row_of = {at: row for row, at in enumerate(self._frame.index)}
+
+    @cached_property
+    def _row_of(self) -> dict[pd.Timestamp, int]:
+        """Asked for bar by bar only."""
+        return {at: row for row, at in enumerate(self._frame.index)}
 
     def batch(self, bars: pd.DataFrame) -> pd.DataFrame:
         rows = self._rows(bars)

@@ -28,10 +28,11 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from forwardtrader.core import fingerprint
+from forwardtrader.core import fingerprint, log
 from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.command.cli import run
 from forwardtrader.core.command.project import typed_path
+from forwardtrader.core.command.terminal import print_table
 from forwardtrader.core.errors import StorageFull, StoreDamaged
 from forwardtrader.reports import trial_reruns
 from forwardtrader.reports.flags import trials_parser
@@ -234,8 +235,8 @@ def _in_other_order(connection: sqlite3.Connection, trial: Trial) -> str | None:
 def _insert(connection: sqlite3.Connection, trial: Trial, at: str, landmarks: bytes) -> bool:
     first, last = (moment.isoformat() for moment in trial.span)
     row = (
-        trial.id, at, trial.run_id, json.dumps(trial.symbols), trial.kind, first, last, trial.data, trial.settings, trial.what,
-        *_numbers(trial.moments), trial.moments.periods, trial.periods_per_year, landmarks,
+        trial.id, at, trial.run_id, json.dumps(trial.symbols), trial.kind, first, last, trial.data, trial.settings,
+        log.redact(trial.what), *_numbers(trial.moments), trial.moments.periods, trial.periods_per_year, landmarks,
     )  # fmt: skip
     return connection.execute(f"INSERT OR IGNORE INTO trials VALUES ({','.join('?' * len(row))})", row).rowcount == 1
 
@@ -292,19 +293,24 @@ def list_trials(given: argparse.Namespace) -> int:
 
     ledger = TrialLedger(typed_path(given.ledger) if given.ledger else Path(load_settings().reports.ledger_path))
     table = ledger.table()
+    if len(table):
+        table["what"] = table["what"].map(log.redact)  # earlier versions wrote it as it was
     if given.json:
         sys.stdout.write(table.to_json(orient="records", lines=True) if len(table) else "")
         return 0
-    Console().print(_rendered(table, ledger.path))
+    if len(table):
+        print_table(Console(), _rendered(table, ledger.path))
+    else:
+        sys.stdout.write(f"no trials yet in {ledger.path}\n")
     return 0
 
 
-def _rendered(table: pd.DataFrame, path: Path) -> Table | str:
+def _rendered(table: pd.DataFrame, path: Path) -> Table:
     from rich.table import Table
 
-    if not len(table):
-        return f"no trials yet in {path}"
-    listing = Table("at", "run", "market", "from", "to", "net Sharpe", "what", title=f"{table['looks'].sum()} trials in {path}")
+    listing = Table(title=f"{table['looks'].sum()} trials in {path}", title_justify="left", box=None, pad_edge=False)
+    for name in ("at", "run", "market", "from", "to", "Sharpe", "what"):
+        listing.add_column(name, justify="right" if name == "Sharpe" else "left")
     for row in table.to_dict("records"):
         sharpe = "-" if pd.isna(row["sharpe"]) else f"{row['sharpe']:.2f}"
         market = ", ".join(json.loads(row["symbols"])) + ("" if row["kind"] == "real" else f" ({row['kind']})")

@@ -14,7 +14,7 @@ from typing import Any
 
 from backtrader.position import Position
 
-from forwardtrader.strategies.backtrader_objects import BtData
+from forwardtrader.strategies.backtrader_objects import BtData, BtLine
 from forwardtrader.strategies.feed_context import context_of, traded
 from forwardtrader.strategies.order_rules import DustRule
 
@@ -45,7 +45,7 @@ class Holdings(Mapping[BtData, Position]):
     def __init__(self, held: defaultdict[BtData, Position] | None = None) -> None:
         self.held = defaultdict(Position) if held is None else held
         self._in_a_trade: set[BtData] = set()
-        self._rules: dict[BtData, DustRule] = {}
+        self._rules: dict[BtData, tuple[DustRule, BtLine]] = {}  # and the line of closes
 
     def __getitem__(self, data: BtData) -> Position:
         data = traded(data)
@@ -82,9 +82,10 @@ class Holdings(Mapping[BtData, Position]):
 
     def _is_dust(self, data: BtData, size: float) -> bool:
         rules, known = context_of(data).rules, self._rules.get(data)
-        if known is None or known.rules is not rules:  # a venue may change its rules
-            known = self._rules[data] = DustRule(rules)
-        return known(size, data.close[0] if len(data) else math.nan)
+        if known is None or known[0].rules is not rules:  # a venue may change its rules
+            known = self._rules[data] = (DustRule(rules), data.close)
+        is_dust, close = known
+        return is_dust(size, close[0] if len(close) else math.nan)
 
 
 def trade_parts(before: float, size: float, *, known: bool, is_flat: bool) -> tuple[float, float]:

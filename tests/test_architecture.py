@@ -98,7 +98,7 @@ LAYERS: dict[str, str] = {
     "reports": """
         __main__
         analysis judgement logs rebuild runs
-        account_judgement benchmarks pages
+        account_judgement benchmarks pages shifted_store
         artefacts forecast_judgement summary sweep_manifest trial_ledger
         flags manifest statistics trial_reruns verdict
         sections

@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 from forwardtrader.core import log
 from forwardtrader.core.command import installed, interrupt, project
 from forwardtrader.core.command.flags import FlagParser, with_project
+from forwardtrader.core.command.terminal import ignore_no_width
 from forwardtrader.core.environment import exported
 from forwardtrader.core.errors import ConfigError, StorageFull, TradingError
 
@@ -70,6 +71,7 @@ def end_well(command: Callable[[], int]) -> int:
 
 def _ended(command: Callable[[], int]) -> int:
     log.redact_stderr()
+    ignore_no_width()
     try:
         with interrupt.kept():
             return command()

@@ -6,9 +6,14 @@ import argparse
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from forwardtrader.core.errors import ConfigError
+
+_PROJECT: Final[dict[str, Any]] = {
+    "type": Path, "metavar": "DIR",
+    "help": "folder of config.yaml, var/ and reports/ (default: the nearest one above, or else this checkout)",
+}  # fmt: skip
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -32,11 +37,12 @@ class FlagParser(argparse.ArgumentParser):
 
 
 def with_project(parser: FlagParser) -> FlagParser:
-    """The parser of a whole command: with the flag that every command takes."""
-    parser.add_argument(
-        "--project", type=Path, metavar="DIR",
-        help="folder of config.yaml, var/ and reports/ (default: the nearest one above, or else this checkout)",
-    )  # fmt: skip
+    """The parser of a whole command: with the flag that every command takes, before its verb or behind it."""
+    parser.add_argument("--project", default=None, **_PROJECT)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb in dict.fromkeys(action.choices.values()):  # a verb may have two names
+                verb.add_argument("--project", default=argparse.SUPPRESS, **_PROJECT)
     return parser
 
 

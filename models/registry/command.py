@@ -18,6 +18,7 @@ from rich.table import Table
 
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.command.project import typed_path
+from forwardtrader.core.command.terminal import print_table
 from forwardtrader.core.config import load_settings
 from forwardtrader.core.errors import ConfigError, FingerprintMismatch
 from forwardtrader.models.registry.card import ModelCard, code_version
@@ -147,7 +148,7 @@ def _list(registry: ModelRegistry, given: argparse.Namespace, console: Console) 
         table.add_column(name, justify="right" if name == "loss" else "left", no_wrap=name in ("model", "boundary"))
     for card in cards:
         table.add_row(*_row(card, standing(entries, card)))
-    console.print(table)
+    print_table(console, table)
 
 
 def _row(card: ModelCard, stands: str) -> list[str]:
@@ -174,7 +175,7 @@ def _show(registry: ModelRegistry, given: argparse.Namespace, console: Console) 
     facts = Table(box=None, show_header=False, pad_edge=False)
     for name, value in {**_facts(card), "features": f"{len(card.features)}", "standing": standing(entries, card) or "-"}.items():
         facts.add_row(name.replace("_", " "), str(value))
-    console.print(facts)
+    print_table(console, facts)
     if story:
         history = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("at", "what", "by", "session", "since", "reason"):
@@ -184,4 +185,4 @@ def _show(registry: ModelRegistry, given: argparse.Namespace, console: Console) 
             history.add_row(
                 f"{e.at:%Y-%m-%d %H:%M}", what, str(e.by), e.session or "all", f"{e.since:%Y-%m-%d %H:%M}" if e.since else "", e.reason
             )
-        console.print(history)
+        print_table(console, history)

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from forwardtrader.core import log
+from forwardtrader.core.command.terminal import print_table
 from forwardtrader.core.config import load_settings
 from forwardtrader.core.errors import RunUnreadable
 from forwardtrader.reports.runs.comparison import Comparison, Line, compare
@@ -56,7 +57,7 @@ def show(found: Comparison, console: Console) -> None:
     for title, lines in (("", found.numbers), ("on the days in common", found.common), ("settings that differ", found.settings)):
         if lines:
             console.print(f"\n[bold]{title}[/]" if title else "")
-            console.print(_table(lines, len(found.runs)))
+            print_table(console, _table(lines, len(found.runs)))
 
 
 def _table(lines: Sequence[Line], runs: int) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from forwardtrader.core.config import changed
 from forwardtrader.core.settings import Settings
 from forwardtrader.feeds.history.needs import History, load_history
 from forwardtrader.reports.statistics import metrics
-from forwardtrader.reports.statistics.shifted_forecasts import shifted
+from forwardtrader.reports.statistics.shifted_forecasts import ShiftedForecasts, shifted
 from forwardtrader.strategies.replay import Replay
 
 CLOCK = FixedClock(datetime(2024, 6, 1, tzinfo=UTC))
@@ -136,12 +136,114 @@ def test_our_strategy_is_always_asked_and_one_that_does_not_look_at_forecasts_ne
     assert not any("forecast" in reason for reason in deaf.judgement.reasons)
 
 
-def test_several_processes_find_what_one_finds(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = shifted_replays(ready.markets, ready.forecasts, ready.request, 365, unheard)
+def test_several_processes_find_what_one_finds(ready: Ready, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = shifted_replays(ready.markets, ready.forecasts, in_folder(ready.request, tmp_path / "one"), 365, unheard)
     monkeypatch.setattr(shifted_runs, "WORTH_PROCESSES", 0)
-    two = replace(ready.request, settings=changed(ready.request.settings, {"models.jobs": 2}))
+    two = replace(ready.request, settings=changed(ready.request.settings, {"models.jobs": 2, "models.save_path": str(tmp_path / "two")}))
     beside = shifted_replays(ready.markets, ready.forecasts, two, 365, unheard)
     assert here is not None and beside is not None
     np.testing.assert_array_equal(here.sharpes, beside.sharpes)
     np.testing.assert_array_equal(here.total_returns, beside.total_returns)
     pd.testing.assert_frame_equal(here.equity, beside.equity)
+
+
+class Traded(Exception):
+    """A run was made."""
+
+
+@pytest.fixture(scope="module")
+def known(ready: Ready, tmp_path_factory: pytest.TempPathFactory) -> tuple[BacktestRequest, ShiftedForecasts]:
+    """A request whose runs are kept, and what they came to."""
+    request = in_folder(ready.request, tmp_path_factory.mktemp("known"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shifted_runs, "SHIFTS", 20)
+        runs = shifted_replays(ready.markets, ready.forecasts, request, 365, unheard)
+    assert runs is not None
+    return request, runs
+
+
+@pytest.fixture
+def trades_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Replay, locations: object) -> None:
+        raise Traded
+
+    monkeypatch.setattr(shifted_runs, "SHIFTS", 20)
+    monkeypatch.setattr(Replay, "run", refuse)
+
+
+@pytest.mark.usefixtures("trades_no_more")
+def test_the_same_runs_are_not_made_twice(ready: Ready, known: tuple[BacktestRequest, ShiftedForecasts]) -> None:
+    request, first = known
+    again = shifted_replays(ready.markets, ready.forecasts, request, 365, unheard)
+    assert again is not None
+    assert (again.own, again.p, again.planned) == (first.own, first.p, first.planned)
+    np.testing.assert_array_equal(again.sharpes, first.sharpes)
+    np.testing.assert_array_equal(again.total_returns, first.total_returns)
+    pd.testing.assert_frame_equal(again.equity, first.equity, check_freq=False)
+    pd.testing.assert_frame_equal(again.fills, first.fills)
+
+
+def moved_price(ready: Ready) -> tuple[Mapping[str, History], BacktestRequest]:
+    history = ready.markets["ETH/USDT"]
+    candles = history.candles.copy()
+    candles.iloc[-1, list(candles.columns).index("close")] += 1e-9
+    return {**ready.markets, "ETH/USDT": replace(history, candles=candles)}, ready.request
+
+
+def another_step(ready: Ready) -> tuple[Mapping[str, History], BacktestRequest]:
+    history = ready.markets["ETH/USDT"]
+    return {**ready.markets, "ETH/USDT": replace(history, rules=replace(history.rules, step=history.rules.step * 2))}, ready.request
+
+
+def left_universe(ready: Ready) -> tuple[Mapping[str, History], BacktestRequest]:
+    history = ready.markets["ETH/USDT"]
+    return {**ready.markets, "ETH/USDT": replace(history, members=((0.0, FIRST.timestamp() + 86_400.0),))}, ready.request
+
+
+def another_setting(key: str, value: object) -> Callable[[Ready], tuple[Mapping[str, History], BacktestRequest]]:
+    return lambda ready: (ready.markets, replace(ready.request, settings=changed(ready.request.settings, {key: value})))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(moved_price, id="a close that moved by a billionth"),
+        pytest.param(another_step, id="another step of size"),
+        pytest.param(left_universe, id="a symbol that leaves the universe"),
+        *(
+            pytest.param(another_setting(key, value), id=key)
+            for key, value in (
+                ("strategies.fee_bps", 11.0),
+                ("strategies.cash", 10_000.01),
+                ("strategies.margin", 0.21),
+                ("learning.costs", True),
+                ("models.seed", 8),
+            )
+        ),
+    ],
+)
+@pytest.mark.usefixtures("trades_no_more")
+def test_whatever_decides_the_runs_is_in_their_key(
+    ready: Ready, known: tuple[BacktestRequest, ShiftedForecasts], changes: Callable[[Ready], tuple[Mapping[str, History], BacktestRequest]]
+) -> None:
+    markets, request = changes(ready)
+    with pytest.raises(Traded):
+        shifted_replays(markets, ready.forecasts, in_folder(request, Path(known[0].settings.models.save_path)), 365, unheard)
+
+
+@pytest.mark.usefixtures("trades_no_more")
+def test_shifts_of_other_code_or_another_number_are_run_again(
+    ready: Ready, known: tuple[BacktestRequest, ShiftedForecasts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Traded), monkeypatch.context() as patch:
+        patch.setattr(shifted_runs, "SHIFTS", 21)
+        shifted_replays(ready.markets, ready.forecasts, known[0], 365, unheard)
+    with pytest.raises(Traded), monkeypatch.context() as patch:
+        patch.setattr(np, "__version__", "another")
+        shifted_runs.deciding_code.cache_clear()
+        shifted_replays(ready.markets, ready.forecasts, known[0], 365, unheard)
+    shifted_runs.deciding_code.cache_clear()
+
+
+def in_folder(request: BacktestRequest, folder: Path) -> BacktestRequest:
+    return replace(request, settings=changed(request.settings, {"models.save_path": str(folder)}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import sys
 from pathlib import Path
@@ -65,13 +64,15 @@ def test_a_gap_in_the_row_of_files_is_left_by_a_move_that_was_killed(tmp_path: P
     }  # fmt: skip
 
 
-def test_a_log_whose_folder_is_gone_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging, "raiseExceptions", False)
+def test_a_log_whose_folder_is_gone_stops_nobody_and_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "one"
     with log.log_to(folder / "log.jsonl"):
         log.event(LOG, "first")
         shutil.rmtree(folder)
         log.event(LOG, "second")
+        log.event(LOG, "another")
         folder.mkdir()
         log.event(LOG, "third")
     assert [entry["event"] for entry in entries(folder / "log.jsonl")] == ["third"]
+    told = capsys.readouterr().err
+    assert told.startswith(f"the log {folder / 'log.jsonl'} cannot be written (No such file") and told.count("\n") == 1

@@ -192,3 +192,25 @@ def test_bars_that_are_still_being_made_are_not_replayed() -> None:
     cerebro.adddata(feed)
     with pytest.raises(InvalidSetting, match=r"replaydata shows bars that are not closed yet.*resampledata"):
         cerebro.replaydata(feed, timeframe=bt.TimeFrame.Minutes, compression=240)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_the_ticks_of_a_bar_are_its_own_numbers_and_there_are_none_before_the_first(mode: dict[str, object]) -> None:
+    seen: list[list[float]] = []
+
+    class Reader(bt.Strategy):  # type: ignore[misc]  # Backtrader has no types
+        def next(self) -> None:
+            data = self.data
+            names = ("open", "high", "low", "close", "volume", "openinterest")
+            assert [getattr(data, f"tick_{name}") for name in names] == [getattr(data.lines, name)[0] for name in names]
+            assert data.tick_last == data.close[0]
+            seen.append([data.tick_open, data.tick_high, data.tick_low, data.tick_close, data.tick_volume])
+
+    frame = made(30)
+    cerebro = bt.Cerebro(stdstats=False, **mode)
+    feed = frame_data(frame, HOUR)
+    cerebro.adddata(feed)
+    cerebro.addstrategy(Reader)
+    assert feed.tick_open is None and feed.tick_last is None
+    cerebro.run()
+    assert seen == frame.to_numpy().tolist()
