@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import product
 from decimal import Decimal
 from typing import Any, Final
 
@@ -143,19 +144,17 @@ def build_cerebro(
         context = FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar, feed.facts, feed.members, feed.detail, feed.paused)
         attach(feed.data, context)
         cerebro.adddata(feed.data, name=feed.rules.symbol)
-    for text in resample:
-        for feed in feeds:
-            cerebro.adddata(_longer(feed, Timeframe.parse(text)), name=f"{feed.rules.symbol} {text}")
+    for text, feed in product(resample, feeds):
+        cerebro.adddata(_longer(feed, Timeframe.parse(text)), name=f"{feed.rules.symbol} {text}")
     settings = settings if guard is None else guard.limits.within(settings, len(feeds))
     start = trade_from.timestamp() if trade_from is not None else 0.0
     chosen = broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start)
     cerebro.setbroker(chosen)
-    past = {"trade_from": start, "passed": frozenset(passed)}
-    ours = {"settings": settings, "saved": saved, "learning": learning, **past} if is_ours else {}
+    ours = {"settings": settings, "saved": saved, "learning": learning, "trade_from": start, "passed": passed} if is_ours else {}
     host = hosted(naming_feeds(strategy), settings, begins.timestamp() if begins is not None else start)
     cerebro.addstrategy(host, **{**ours, **(strategy_params or {})})
     if guard is not None:
-        _guard(cerebro, chosen, guard, past)
+        _guard(cerebro, chosen, guard, {"trade_from": start, "passed": passed})
     cerebro.addanalyzer(FillRecorder, _name="fills")
     cerebro.addanalyzer(EquityRecorder, _name="equity")
     cerebro.addanalyzer(StopRecorder, _name="stops")
