@@ -294,6 +294,17 @@ def _facts(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"unreadable": str(text)[:200]}
 
 
+def require_record(folder: Path) -> None:
+    """Check that the record of a session that has begun is there: another one would begin without its cash, positions and bars.
+
+    Raises:
+        StoreDamaged: it is gone.
+    """
+    path = folder / "session.db"
+    if not path.is_file():
+        raise StoreDamaged(f"{path} is gone; put a copy of it back, or start a session of another name with --session")
+
+
 def damaged_snapshot(path: Path) -> StoreDamaged:
     """The error of a snapshot that nothing can be restored from."""
     return StoreDamaged(f"the snapshot in {path} is damaged; put a copy of it back, or start a session of another name with --session")

@@ -126,6 +126,11 @@ def read_session(folder: Path) -> Recorded:
         names = {"forecasts": FORECASTS, "orders": ORDERS, "fills": FILLS, "equity": EQUITY}
         tables = {name: whole_table(folder / file) for name, file in names.items()}
         histories, candles = (split_table(whole_table(folder / name)) for name in (HISTORY, CANDLES))
+    except FileNotFoundError as error:
+        raise RunUnreadable(
+            f"{error.filename} is not there: the session has seen no bar yet, or the file was removed, which the next start of the session "
+            "makes again"
+        ) from error
     except (OSError, ValueError, KeyError) as error:
         raise RunUnreadable(f"{folder} does not hold a session that has seen a bar ({error}); let it run first") from error
     tables["equity"] = tables["equity"].reset_index(names="timestamp")
@@ -133,6 +138,7 @@ def read_session(folder: Path) -> Recorded:
         raise RunUnreadable(f"{folder} holds no bars yet; let the session run first")
     store = SessionStore(folder / "session.db")
     recorded = {f"{room}.{key}": value for room, branch in status.config.items() for key, value in branch.items()}
+    recorded.setdefault("learning.intervals", False)  # no forecast was corrected before this could be set
     settings = load_settings(overrides={key: value for key, value in recorded.items() if key not in RETIRED}, environment={})
     try:
         return Recorded(

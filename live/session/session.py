@@ -26,6 +26,7 @@ from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.watchdog import BLOCKED
 from forwardtrader.live.output.files import remove_half_made
+from forwardtrader.live.output.store import require_record
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.assembly import assemble
@@ -88,6 +89,8 @@ class LiveSession:
             is_new = not (folder / PLAN).is_file()
             try:
                 with ExitStack() as stack:
+                    if not is_new:
+                        require_record(folder)
                     self._start(stack)
                     self._trade()
             except BaseException as error:
