@@ -29,7 +29,7 @@ from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 
 def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = None) -> dict[str, pd.DataFrame]:
-    """Run the session's bars through the backtest, with the same assembly; returns forecasts, orders, fills and equity.
+    """Run the session's bars through the backtest, with the same assembly; returns forecasts, orders, fills, equity and stops.
 
     Args:
         sources: where the session's forecasts came from; None for a walk-forward with its settings.
@@ -55,6 +55,7 @@ def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = Non
         "orders": orders[orders["timestamp"] >= since].reset_index(drop=True),
         "fills": record.fills[record.fills["timestamp"] >= since].reset_index(drop=True),
         "equity": record.equity[record.equity.index >= since].reset_index(names="timestamp"),
+        "stops": record.stops,
     }
 
 

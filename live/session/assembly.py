@@ -123,7 +123,7 @@ class _Assembly:
         self.health = SessionHealth(self.store, clock, self.send)
         if channel is not None:
             begin_chat(channel, request, clock, self.store, self.health, view.line)
-        require_shared_state(request)
+        require_shared_state(request, view.line)
         self.mirror = SessionMirror(request, clock, machine_name() if live.firestore_project else "", notify=self.health.notify)
         stack.callback(self.mirror.close)
         self.metrics = self._metrics(live.metrics_port) if live.metrics_port else None
