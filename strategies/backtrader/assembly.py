@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import product
 from decimal import Decimal
+from itertools import product
 from typing import Any, Final
 
 import backtrader as bt
