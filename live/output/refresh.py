@@ -135,6 +135,8 @@ class SessionOutput:
         try:
             self._writer.write(job)
         except NotWritten as error:
+            if self._is_over:  # ended for the last job, which writes everything
+                return
             took = round(time.monotonic() - self._began, 1)
             log.event(_LOG, "output_not_written", logging.ERROR, reason=str(error).strip(), seconds=took)
         else:
