@@ -259,6 +259,11 @@ class SessionStore:
         sql = f"select at, {', '.join(OHLCV)} from bars where symbol = ? order by at"
         return candles.from_arrays(*self._db.columns(sql, "ifffff", symbol))
 
+    def close_of(self, symbol: str, at: int) -> float:
+        """The close of the bar that opened at `at` (ms UTC); NaN where it was not recorded."""
+        row = self._db.one("select close from bars where symbol = ? and at = ?", symbol, at)
+        return math.nan if row is None else float(row[0])
+
     def forecasts(self) -> pd.DataFrame:
         """All forecasts: timestamp, symbol, horizon, the numbers, model_id."""
         sql = f"select at, symbol, horizon, {', '.join(_FORECAST)}, model_id from forecasts order by at, symbol"

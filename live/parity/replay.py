@@ -39,9 +39,11 @@ def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = Non
     broker = venue_broker([f.rules for f in feeds], session.settings.strategies, trade_from=first.timestamp(), kind=PaperBroker)
     assert isinstance(broker, PaperBroker)
     broker.entry_objection = lambda symbol, at: session.blocked.get((at, symbol), "")
+    broker.passed = session.passed
     cerebro = build_cerebro(
         feeds, session.settings.strategies, strategy=load_strategy(session.strategy) if session.strategy else LSTMStrategy,
-        resample=session.settings.feeds.resample, trade_from=first, broker=broker if session.commands or session.blocked else None,
+        resample=session.settings.feeds.resample, trade_from=first, passed=session.undecided,
+        broker=broker if session.commands or session.blocked else None,
         guard=TradingGuard.of(session.settings.risk), learning=session.settings.learning,
         analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": partial(_bar_done, commands), "_name": "commands"})],
     )  # fmt: skip
