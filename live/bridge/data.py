@@ -98,7 +98,7 @@ class CCXTData(OpenStamped):
             bar = barrier.take(self.symbol)
             if bar is None:
                 return None
-        self.store.bar_taken()
+        self.store.turn_again()
         self.is_past = False
         self.is_current = self.store.is_newest(self, bar)
         self.put_notification(self.LIVE if self.is_current else self.DELAYED)

@@ -276,11 +276,11 @@ class CCXTStore:
             self.on_idle()
         barrier = self.market_of(data).barrier
         with self.wake:
-            if not self.events and not barrier.ready(data.symbol) and not self.is_stopping:
+            if not self.events and not self._turns_at_rest and not barrier.ready(data.symbol) and not self.is_stopping:
                 self.wake.wait(timeout_s)
 
-    def bar_taken(self) -> None:
-        """A feed took a bar."""
+    def turn_again(self) -> None:
+        """Have the next turn of each feed not block: it took a bar, or the owner has something for the loop to see."""
         self._turns_at_rest = len(self._datas)
 
     def data_ready(self, data: CCXTData) -> None:

@@ -276,6 +276,9 @@ class BridgeView(Protocol):
     def arrivals(self) -> Arrivals:
         """Waits for what the venue has sent."""
 
+    def turn_again(self) -> None:
+        """Have the loop turn once more before it waits."""
+
     def request_stop(self) -> None: ...
 
 
@@ -329,6 +332,8 @@ class Lockstep:
         found = self._practice.control("approach")
         if found["prices"]:
             bridge.arrivals.await_prices(found["prices"])
+        if found["printed"]:
+            bridge.turn_again()  # nobody wakes the loop for a price
         return bool(found["printed"])
 
 
