@@ -176,6 +176,7 @@ class Bridge:
     def __init__(self) -> None:
         self.awaited: list[tuple[int, list[str]]] = []
         self.seen: list[dict[str, str]] = []
+        self.turns = 0
         self.arrivals = self
 
     def caught_up(self, at: int) -> bool:
@@ -188,6 +189,9 @@ class Bridge:
     def await_prices(self, prices: dict[str, str]) -> bool:
         self.seen.append(prices)
         return True
+
+    def turn_again(self) -> None:
+        self.turns += 1
 
     def request_stop(self) -> None:
         self.is_stopping = True
@@ -232,7 +236,9 @@ def test_in_lockstep_an_order_that_waits_for_its_price_is_shown_those_of_the_run
     step()
     step()
     assert (practice.played, bridge.seen) == (1, [{"BTC/USDT": "100"}, {"BTC/USDT": "104"}])
+    assert bridge.turns == 2, "the loop does not wait after a price, for which nobody wakes it"
     step()
+    assert bridge.turns == 2
     assert practice.played == 2, "it was shown all of them"
 
 
