@@ -14,7 +14,6 @@ from forwardtrader.live.bridge import recovery
 from forwardtrader.live.bridge.contingent import restoring
 from forwardtrader.live.bridge.contingent.families import Decided, KnownIntent, Step
 from forwardtrader.live.bridge.contingent.missing_stops import MissingStops
-from forwardtrader.live.bridge.order_dispatch import OrderDispatch
 from forwardtrader.live.execution import ccxt_orders, reconciliation, venue_orders
 from forwardtrader.live.execution.account import CcxtAccount
 from forwardtrader.live.execution.events import Ended
@@ -89,15 +88,6 @@ def _unknown_is_refused() -> list[Change]:
 
 def _journal_after_wire() -> list[Change]:
     return [(Journal, "_put", lambda *_args: None)]
-
-
-def _group_after_wire() -> list[Change]:
-    def flush(self: Any) -> None:
-        waiting, self._waiting = self._waiting or [], None
-        self._post(waiting)
-        self._broker.journal.write_gathered()
-
-    return [(OrderDispatch, "_flush", flush)]
 
 
 def _not_found_at_once() -> list[Change]:
@@ -224,9 +214,6 @@ DEFECTS: Final = {
     "resend": Defect("an order whose answer is missing is looked up, never sent again", _resend),
     "unknown is refused": Defect("an order whose answer is missing may have been executed", _unknown_is_refused),
     "journal after the wire": Defect("an intent is on the disk before its order is sent", _journal_after_wire),
-    "a group after the wire": Defect(
-        "the intents of one decision are on the disk before the first of its orders is sent", _group_after_wire
-    ),
     "not found at once": Defect("'not found' counts after it was repeated for long enough", _not_found_at_once),
     "coins before orders": Defect("open intents are settled before coins are judged", _covered_before_settled),
     "report twice": Defect("an execution is booked once, by its id", _report_twice),
