@@ -72,7 +72,7 @@ _LATER: Final[dict[str, Any]] = {
     "entry": "market", "entry_deadline": 1, "entry_then": "market", "volume_share": 0.1, "limit_fills": "touch",
 }  # fmt: skip
 # The same of what is learned, by the beginning of the key.
-_LEARNED_LATER: Final = ("freeze", "costs", "edge", "volatility")
+_LEARNED_LATER: Final = ("freeze", "intervals", "costs", "edge", "volatility")
 
 
 def manifest_of(request: BacktestRequest, markets: Mapping[str, History], forecasts: Forecasts, created: datetime) -> RunManifest:

@@ -63,7 +63,8 @@ class Kind:
 KINDS: Final[dict[str, Kind]] = {
     "schedule only": Kind(models={"anew_every": 1}),
     SHIPPED: Kind(),
-    "+ conformal": Kind({"adaptive": True}),
+    "+ intervals": Kind({"intervals": True}),
+    "+ location": Kind({"adaptive": True}),
     "+ cost learning": Kind({"costs": True}),
     "+ edge map": Kind({"edge": True}),
     "+ volatility": Kind({"volatility": True}),
@@ -159,13 +160,14 @@ def tried(candles: Candles, kinds: Mapping[str, Kind], terms: Terms, path: str) 
     """These kinds on one market, one after the other."""
     walks: dict[tuple[int, str, bool], WalkForward] = {}
     for name, kind in kinds.items():
-        learning = LearningSettings(**kind.learning)
+        learning = LearningSettings.model_validate({"intervals": False, **kind.learning})
         models = terms.models.model_copy(update={**kind.models, "save_path": path})
         key = (models.anew_every, models.forecaster, learning.early)
         if key not in walks:
             walks[key] = _walk(candles, models, learning, terms)
         walk = walks[key]
-        corrected = OnlineWalkForward(walk.panel, walk.settings, walk.served, learning, HOUR) if learning.adaptive else walk
+        corrects = learning.corrects(models.forecaster)
+        corrected = OnlineWalkForward(walk.panel, walk.settings, walk.served, learning, HOUR) if corrects else walk
         yield name, _found(candles, corrected, learning, terms)
 
 
@@ -173,7 +175,9 @@ def _walk(candles: Candles, models: ModelSettings, learning: LearningSettings, t
     """The models that are in force, without corrections of their forecasts."""
     first, last = terms.first.to_pydatetime(), terms.last.to_pydatetime()
     walk = walk_forward(candles, first, last, settings=models, timeframe=HOUR)
-    return online_walk_forward(walk, first, last, learning=learning.model_copy(update={"adaptive": False}), timeframe=HOUR)
+    return online_walk_forward(
+        walk, first, last, learning=learning.model_copy(update={"adaptive": False, "intervals": False}), timeframe=HOUR
+    )
 
 
 def _found(candles: Candles, walk: WalkForward, learning: LearningSettings, terms: Terms) -> Found:
@@ -253,8 +257,8 @@ def page(results: Sequence[Mapping[str, Found]], command: str) -> str:
     lines = [f"# What each kind of learning is worth\n\n{command}\n", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [row(name, own, by_kind[SHIPPED]) for name, own in by_kind.items()]
     lines.append(
-        f"\nDifferences are paired with `{SHIPPED}`, which ships, and given with 95 % intervals; p is that of Diebold and Mariano, all "
-        f"markets together. Each row{' but the last' if 'all of them' in by_kind else ''} adds one kind alone."
+        f"\nDifferences are paired with `{SHIPPED}`, the calendar that ships, and given with 95 % intervals; p is that of Diebold and "
+        f"Mariano, all markets together. Each row{' but the last' if 'all of them' in by_kind else ''} adds one kind alone."
     )
     return "\n".join(lines) + "\n"
 

@@ -1,7 +1,7 @@
 """How many outcomes fall into the bands of 90 %, by coin and half year: `python -m benchmarks.coverage --data DIR [--forecaster NAME ...]`.
 
-Bands as models and their calibration give them, and corrected at every bar from known outcomes (`learning.adaptive`), on the hourly candles
-of DIR (`binance_spot_BTCUSDT_1h.csv.gz` and so on). Losses of the two are compared over all coins together (Diebold and Mariano
+Bands as models and their calibration give them, and corrected at every bar from known outcomes (`learning.intervals`), on the hourly
+candles of DIR (`binance_spot_BTCUSDT_1h.csv.gz` and so on). Losses of the two are compared over all coins together (Diebold and Mariano
 1995; positive is better). The table lands in `benchmarks/coverage.md`.
 """
 
@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--from", dest="first", default="2020-01-01")
     parser.add_argument("--to", dest="last", default="2022-01-01")
     parser.add_argument("--train-window", default="365d")
-    parser.add_argument("--forecaster", nargs="+", default=["huber_linear", "lightgbm"])
+    parser.add_argument("--forecaster", nargs="+", default=["huber_linear", "lightgbm", "lstm", "blend", "panel"])
     parser.add_argument("--models", type=Path, metavar="DIR", help="keep models here, and use those that are there")
     parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args(argv)
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings = {"forecaster": name, "train_window": given.train_window, "seeds": 1, "jobs": 1, "save_path": str(path)}
             models, span = ModelSettings.model_validate(settings), (first.to_pydatetime(), last.to_pydatetime())
             walk = walk_forward(candles, *span, settings=models, timeframe=HOUR)
-            adaptive = online_walk_forward(walk, *span, learning=LearningSettings(adaptive=True), timeframe=HOUR)
+            adaptive = online_walk_forward(walk, *span, learning=LearningSettings(intervals=True), timeframe=HOUR)
             for horizon in HORIZONS:
                 pair = scored(walk, candles, horizon, first), scored(adaptive, candles, horizon, first)
                 summary += rows(f"`{name}`", horizon, *pair)

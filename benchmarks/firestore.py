@@ -43,6 +43,7 @@ _PER_SECOND = 5.0
 _PAUSE_S = 0.003  # between two documents: three hundred a second, more than a session ever has
 _WARM_UP = 20  # bars
 STATES = ("up", "down", "hung", "slow", "wiped")
+NEITHER = "(neither has one)"
 Pair: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 _SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 
@@ -129,11 +130,11 @@ def firestore_that_is(state: str, emulator: Emulator, project: str, half_s: floa
 def order_ways(emulator: Emulator, bars: int, rounds: int) -> dict[str, Pair]:
     """By the state of Firestore: milliseconds from a closed bar heard to its order handed to the HTTP client, with the mirror and without,
     side by side."""
-    found: dict[str, list[Pair]] = {state: [] for state in STATES}
+    found: dict[str, list[Pair]] = {state: [] for state in (*STATES, NEITHER)}
     with TemporaryDirectory() as models, ProcessPoolExecutor(2, get_context("spawn")) as side_by_side:
         _ways(2, models)  # trains
-        for state, number in product(STATES, range(rounds)):
-            project = f"bench-{state}-{number}"
+        for number, state in product(range(rounds), found):
+            project = "" if state is NEITHER else f"bench-{state}-{number}"
             with firestore_that_is(state, emulator, project, bars / _PER_SECOND / 2) as port:
                 with_it = side_by_side.submit(_ways, bars, models, project, port)
                 without = side_by_side.submit(_ways, bars, models)
@@ -196,11 +197,14 @@ what limits it is {limit}, as far as it is not what else runs on the machine.
 
 
 def ways_table(bars: int, ways: dict[str, Pair]) -> str:
-    rows = "\n".join(_row(state, *pair) for state, pair in ways.items())
+    real = [ways[state] for state in STATES]
+    together = (np.concatenate([with_it for with_it, _ in real]), np.concatenate([without for _, without in real]))
+    parts = {**{state: ways[state] for state in STATES}, "all together": together, NEITHER: ways[NEITHER]}
+    rows = "\n".join(_row(state, *pair) for state, pair in parts.items())
     return f"""
 From a closed bar that was heard to its order handed to the HTTP client, in sessions of {bars} bars, {_PER_SECOND:g} a second, an order
 at every bar, with the mirror / without it, side by side. Slow is an answer after two seconds; wiped is a database emptied in the middle.
-Asked for at the 99th percentile: within 10 %.
+Asked for at the 99th percentile: within 10 %. The last row is two sessions without a mirror: what the machine alone makes of it.
 
 | Firestore is | orders | p50 | p95 | p99 | p99 differs by |
 |---|---|---|---|---|---|

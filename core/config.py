@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from forwardtrader.core import environment as variables
 from forwardtrader.core import log
 from forwardtrader.core.command.flags import nearest
+from forwardtrader.core.credentials import note_settings
 from forwardtrader.core.errors import ConfigError, InvalidSetting, UnknownSetting
 from forwardtrader.core.settings import Settings
 
@@ -51,6 +52,7 @@ def load_settings(
             _place(tree, key, env[name], origin=name)
     for key, value in (overrides or {}).items():
         _place(tree, key, value, origin=key)
+    note_settings(tree)
     _drop_retired(tree)
     _reject_unknown(tree)
     try:
@@ -68,6 +70,7 @@ def changed(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
     tree: dict[str, Any] = settings.model_dump(mode="json")
     for key, value in overrides.items():
         _place(tree, key, value, origin=key)
+    note_settings(tree)
     _drop_retired(tree)
     _reject_unknown(tree)
     try:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from forwardtrader.core.environment import is_place, is_secret, names_secret, of_project
 from forwardtrader.core.errors import ConfigError
@@ -22,10 +22,32 @@ _ADDRESS: Final = re.compile(r"(?i)[a-z][a-z0-9+.-]{0,19}://")
 _LARGEST_KEY_FILE: Final = 64 * 1024
 _TOKEN: Final = re.compile(r"(?=.*[A-Za-z])(?=.*\d)\S{12,}")
 _LIST: Final = re.compile(r"[,;\s]+")
+_USER: Final = re.compile(r"[^\s/@:]+:[^\s/@]+@[\w.\[]")  # an address without its scheme, as proxies may be given
+# In a text of names and values, such as how to connect to a database.
+_PAIR: Final = re.compile(
+    r"(?i)(?:password|passwd|pwd|passphrase|secret|(?:access|api|account|private|auth|shared)[-_]?(?:access)?(?:key|token))\s*=\s*([^;&\s,\"']+)"
+)
+_VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
+_of_settings: set[str] = set()
+_in_settings: set[str] = set()  # names of variables
+
+
+def note_settings(tree: object, name: str = "") -> None:
+    """Take for secrets from now on: what settings (or a setting of that name) hold in addresses and under names of secrets, and the
+    variables that stand in them as `${NAME}`."""
+    if isinstance(tree, Mapping):
+        for inner, held in tree.items():
+            note_settings(held, str(inner))
+    elif isinstance(tree, list | tuple):
+        for held in tree:
+            note_settings(held, name)
+    elif isinstance(tree, str):
+        _of_settings.update(_with_parts(tree) if is_secret(name) else (), _of_value(tree, is_hook=_HOOK.search(name) is not None))
+        _in_settings.update(_VARIABLE.findall(tree))
 
 
 def secret_values() -> Iterator[str]:
-    """Every secret of the process environment, of `.env`, and of the key files that they name; some values twice.
+    """Every secret of the process environment, of `.env`, of the key files that they name, and of settings; some values twice.
 
     In `.env` a value that looks like a token is a secret whatever it is called.
     """
@@ -35,14 +57,21 @@ def secret_values() -> Iterator[str]:
         in_file = {}
     known = {**in_file, **os.environ}
     for name, value in known.items():
-        if is_secret(name):
+        yield from _of_variable(name, value, name in in_file)
+        if name in _in_settings:
             yield from _with_parts(value)
         elif _names_key_file(name):
             yield from _of_key_file(value)
-        if _ADDRESS.match(value):
-            yield from _of_address(value, is_hook=_HOOK.search(name) is not None)
-        elif name in in_file and not is_place(name) and _looks_like_token(value):
-            yield value
+    yield from _of_settings
+
+
+@lru_cache(maxsize=1024)
+def _of_variable(name: str, value: str, is_in_file: bool) -> tuple[str, ...]:
+    found = [*_with_parts(value)] if is_secret(name) else []
+    found += _of_value(value, is_hook=_HOOK.search(name) is not None)
+    if is_in_file and not _ADDRESS.match(value) and not is_place(name) and _looks_like_token(value):
+        found.append(value)
+    return tuple(found)
 
 
 @lru_cache(maxsize=1024)
@@ -65,13 +94,21 @@ def _with_parts(value: str) -> Iterator[str]:
         yield from (part for part in parts if len(parts) > 1 and _looks_like_token(part))
 
 
+def _of_value(text: str, *, is_hook: bool) -> tuple[str, ...]:
+    """What is a secret in a value, whatever it is called."""
+    if _ADDRESS.match(text):
+        return tuple(_of_address(text, is_hook=is_hook))
+    return (*(_of_address(f"//{text}", is_hook=False) if _USER.match(text) else ()), *_PAIR.findall(text))
+
+
 def _of_address(text: str, *, is_hook: bool) -> Iterator[str]:
     try:
         parts = urlsplit(text)
     except ValueError:  # brackets that do not close
         return
     user = parts.netloc.rpartition("@")[0]
-    yield from (user, user.partition(":")[2])
+    for given in (user, user.partition(":")[2]):
+        yield from (given, unquote(given))  # as it stands there, and as it is used
     asked = f"?{parts.query}" if parts.query else ""
     if is_hook:
         yield parts.path + asked

@@ -21,7 +21,7 @@ from forwardtrader.core.errors import ConfigError
 FILE_VARIABLE: Final = "FORWARDTRADER_ENV"
 # Variables, and fields of a key file, that hold a secret; those that say where something lies do not.
 _SECRET: Final = re.compile(
-    r"(?i)SECRET|PASSWORD|PASSPHRASE|CREDENTIAL|MNEMONIC|(?:TOKEN|KEY|PASS|PASSWD|PRIVATE|AUTH|SIGNATURE|JWT|COOKIE|CHAT_?ID)S?(?=[_\d]|$)"
+    r"(?i)SECRET|PASSWORD|PASSPHRASE|CREDENTIAL|MNEMONIC|(?:TOKEN|KEY|PASS|PASSWD|PASSCODE|_PWD|PRIVATE|AUTH|SIGNATURE|JWT|BEARER|COOKIE|CHAT_?ID)S?(?=[_\d]|$)"
 )
 _PLACE: Final = re.compile(r"(?i)_(?:PATH|FILE|DIR|HOST|URL|URI|SOCK)$|^GOOGLE_APPLICATION_CREDENTIALS$")
 

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -18,12 +19,13 @@ from typing import Any, Final
 
 from forwardtrader.core.atomic import private_file
 from forwardtrader.core.errors import ConfigError
-from forwardtrader.core.redaction import redact, redacted
+from forwardtrader.core.redaction import redact, redact_values, redacted
 
-__all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redact_stderr", "redacted", "rotated", "written_to"]
+__all__ = ["JsonLines", "event", "log_to", "logger", "redact", "redact_stderr", "redact_values", "redacted", "rotated", "written_to"]
 
 ROOT: Final = "forwardtrader"
 MOST_BYTES: Final = 20_000_000  # of one file; the line that passes it is its last
+_AS_SHIPPED: Final = warnings.formatwarning
 KEPT: Final = 5  # full files beside the one that is written
 
 
@@ -110,12 +112,14 @@ class _RedactedText(logging.Formatter):
 
 
 def redact_stderr() -> None:
-    """Strike secrets out of what Python itself writes to stderr: exceptions that nobody caught, and records that no log takes.
+    """Strike secrets out of what Python itself writes to stderr: exceptions that nobody caught, warnings, and records that no log takes.
 
     A hook that somebody else installed is left.
     """
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_RedactedText())
+    if warnings.formatwarning is _AS_SHIPPED:
+        warnings.formatwarning = lambda *given, **more: redact(_AS_SHIPPED(*given, **more))
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = lambda kind, error, trace: _print_exception(error)
     if threading.excepthook is threading.__excepthook__:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
 from forwardtrader.core.rooms.confirmation import ConfirmationSettings
 from forwardtrader.core.rooms.factor import FactorSettings, located, read_entry
+from forwardtrader.core.rooms.learning import LearningSettings as LearningSettings
 from forwardtrader.core.rooms.room import OptionalSpan, Room, Span
 from forwardtrader.core.types import Timeframe
 
@@ -42,7 +43,7 @@ class FeedSettings(ConfirmationSettings):
         description="backtests: finer bars, such as 1m, by which resting orders and liquidations go inside each bar; empty for none",
     )
     source: Literal["auto", "store", "download", "sample"] = Field(default="auto", description="auto, store, download or sample")
-    store_path: str = Field(default="var/candles", description="where candles are kept")
+    store_path: str = Field(default="var/candles", min_length=1, description="where candles are kept")
     cache_minutes: int = Field(default=60, ge=0, description="within so many minutes after a download no venue is asked again")
     request_timeout_s: float = Field(default=10.0, gt=0, description="seconds a venue may take to answer")
     max_file_mb: int = Field(default=512, ge=1, le=100_000, description="megabytes that a candle file may hold once it is unpacked")
@@ -57,12 +58,12 @@ class FeedSettings(ConfirmationSettings):
     funding_prior_bps: float = Field(
         default=1.0, ge=-100, le=100, description="paid by longs to shorts each eight hours where the funding of a perpetual is not known"
     )
-    sample_seed: int = Field(default=0, description="which simulated market the sample is")
+    sample_seed: int = Field(default=0, ge=0, description="which simulated market the sample is")
     factors: tuple[Annotated[FactorSettings, BeforeValidator(read_entry)], ...] = Field(
         default=(), description="facts from outside the candles, by kind; docs/factors.md has what an entry may say"
     )
-    factor_path: str = Field(default="var/factors", description="where facts that are fetched are recorded")
-    record_path: str = Field(default="var/recorded", description="where download --live records what a venue says")
+    factor_path: str = Field(default="var/factors", min_length=1, description="where facts that are fetched are recorded")
+    record_path: str = Field(default="var/recorded", min_length=1, description="where download --live records what a venue says")
     record_mb: int = Field(default=5000, ge=10, description="megabytes that it may take; the oldest days of trades and book tops go first")
 
     @model_validator(mode="after")
@@ -95,11 +96,11 @@ class FeedSettings(ConfirmationSettings):
 class ModelSettings(Room):
     """The forecaster and its walk-forward calendar."""
 
-    save_path: str = Field(default="var/models", description="where trained models and their forecasts are kept")
+    save_path: str = Field(default="var/models", min_length=1, description="where trained models and their forecasts are kept")
     forecaster: str = Field(default="lstm", description="the forecaster: lstm, another that comes along, or MODULE:CLASS of your own")
     compared: tuple[str, ...] = Field(default=(), description="other forecasters, scored beside the one that is traded")
     params: dict[str, JsonValue] = Field(default={}, description="parameters of a forecaster other than the lstm, by name")
-    horizons: tuple[int, ...] = Field(default=(1, 4), description="bars ahead that are forecast")
+    horizons: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 4), description="bars ahead that are forecast")
     features: Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)] = Field(
         default=(), description="by name, * allowed; your own as MODULE:NAME or file.py:NAME; empty: the whole catalogue"
     )
@@ -118,9 +119,11 @@ class ModelSettings(Room):
     shrink: float = Field(default=0.6, gt=0, le=1, description="share of the network's location that is believed at one bar ahead")
     weight_decay: float = Field(default=0.0, ge=0, description="pull of the weights towards zero")
     huber_delta: float = Field(default=1.0, gt=0, description="where the loss turns from square to straight, in usual moves")
-    horizon_weights: tuple[float, ...] = Field(default=(), description="weight of each horizon in the loss; empty for equal ones")
+    horizon_weights: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(), description="weight of each horizon in the loss; empty for equal ones"
+    )
     seeds: int = Field(default=3, ge=1, description="networks averaged in each model")
-    seed: int = Field(default=0, description="of all randomness")
+    seed: int = Field(default=0, ge=0, description="of all randomness")
     train_window: Span = Field(default=timedelta(days=730), description="history each model learns from")
     expanding: bool = Field(default=False, description="learn from all history before each boundary instead")
     retrain_every: Span = Field(
@@ -136,66 +139,6 @@ class ModelSettings(Room):
     jobs: int = Field(default=0, ge=0, description="folds trained at a time; 0 for one per core")
     cluster: str = Field(default="", description="address of a Dask scheduler; empty to train here")
     cache: bool = Field(default=True, description="use models trained before on the same candles with the same settings")
-
-
-class LearningSettings(Room):
-    """What is learned from outcomes beside the calendar: by the models, and by the account that trades them."""
-
-    freeze: bool = Field(default=False, description="one switch: nothing below is learned, whatever it is set to")
-    early: bool = Field(default=False, description="retrain at once when outcomes are significantly worse than the model's reference")
-    false_alarms_every: Span = Field(default=timedelta(days=1000), description="time between two such calls where nothing has changed")
-    block: int = Field(default=24, ge=2, description="bars whose mean loss is one observation of the drift test")
-    slack: float = Field(default=0.5, gt=0, description="worsening that is let pass, in standard deviations of such a mean")
-    reference: Span = Field(default=timedelta(days=120), description="newest part of the training window that outcomes are held against")
-    trial: int = Field(default=0, ge=0, description="bars a new model is scored beside the one in force before it may take over; 0: none")
-    promotion: Literal["unless worse", "if better"] = Field(
-        default="unless worse", description="unless worse or if better: what the trial must show for a new model to take over"
-    )
-    level: float = Field(default=0.05, gt=0, lt=0.5, description="error rate of that comparison")
-    guard: int = Field(
-        default=0,
-        ge=0,
-        description="bars after which a model in force is rolled back if the one before it would have lost less; 0: never",
-    )
-    adaptive: bool = Field(default=False, description="correct quantiles and location from outcomes at every bar")
-    quantile_rate: float = Field(default=0.01, gt=0, lt=1, description="how fast quantiles follow what they miss")
-    location_memory: Span = Field(default=timedelta(days=180), description="half-life of the outcomes that correct the location")
-    location_prior: float = Field(default=50.0, ge=0, description="weight of leaving the location as it is, in squared forecast scales")
-    # By the account. Each multiple of what is set or forecast is drawn towards one and kept between `least` and `most`.
-    costs: bool = Field(default=False, description="learn the cost of a trade from the account's own fills")
-    costs_prior: float = Field(default=5.0, gt=0, description="fills that the costs that are set count for")
-    costs_memory: float = Field(default=25.0, gt=0, description="half-life of a fill, in fills")
-    costs_age: Span = Field(default=timedelta(days=30), description="the same in time, so that trades that cost too much are tried again")
-    costs_least: float = Field(default=0.25, gt=0, le=1, description="least multiple of the costs that are set")
-    costs_most: float = Field(default=8.0, ge=1, description="largest multiple of the costs that are set")
-    edge: bool = Field(default=False, description="learn what forecasts come to, by their size: those that stopped paying are traded less")
-    edge_prior: float = Field(default=2.0, gt=0, description="weight of believing forecasts as they are, in squared forecast scales")
-    edge_memory: Span = Field(default=timedelta(days=30), description="half-life of the outcomes behind it")
-    edge_least: float = Field(default=0.1, gt=0, le=1, description="least multiple of a forecast")
-    edge_most: float = Field(default=1.5, ge=1, description="largest multiple of a forecast")
-    volatility: bool = Field(default=False, description="size positions by how far prices moved against what was forecast")
-    volatility_prior: float = Field(default=48.0, gt=0, description="outcomes that forecast scales count for")
-    volatility_memory: Span = Field(default=timedelta(days=14), description="half-life of the outcomes behind it")
-    volatility_least: float = Field(default=0.5, gt=0, le=1, description="least multiple of a forecast scale")
-    volatility_most: float = Field(default=2.0, ge=1, description="largest multiple of a forecast scale")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _frozen(cls, given: object) -> object:
-        """What the switch turns off, in whatever order it was set."""
-        if not isinstance(given, dict) or given.get("freeze") not in (True, "true", "True", "yes", "on", 1):
-            return given
-        return given | {"early": False, "trial": 0, "guard": 0, "adaptive": False, "costs": False, "edge": False, "volatility": False}
-
-    @property
-    def trades_by_outcomes(self) -> bool:
-        """Whether the account learns anything from its outcomes."""
-        return self.costs or self.edge or self.volatility
-
-    @property
-    def decides_models(self) -> bool:
-        """Whether another model than the calendar's may come into force."""
-        return self.early or self.trial > 0 or self.guard > 0
 
 
 class StrategySettings(Room):
@@ -284,8 +227,8 @@ class StrategySettings(Room):
 class ReportSettings(Room):
     """Where results go and how they are judged."""
 
-    output: str = Field(default="reports/output", description="where run folders go")
-    ledger_path: str = Field(default="reports/output/trials.sqlite", description="where trials are counted")
+    output: str = Field(default="reports/output", min_length=1, description="where run folders go")
+    ledger_path: str = Field(default="reports/output/trials.sqlite", min_length=1, description="where trials are counted")
     periods_per_year: int = Field(default=0, ge=0, description="trading days in a year; 0 for what the market says (365 or 252)")
     bootstrap_samples: int = Field(default=1000, ge=100, description="draws behind each interval")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="of each interval")
@@ -294,8 +237,10 @@ class ReportSettings(Room):
 class LiveSettings(Room):
     """The live session: its files, notifications, and when it stops."""
 
-    sessions_path: str = Field(default="var/sessions", description="where sessions are kept")
-    state_path: str = Field(default="var/state.db", description="the database of what is mirrored, and of what the mirror lacks")
+    sessions_path: str = Field(default="var/sessions", min_length=1, description="where sessions are kept")
+    state_path: str = Field(
+        default="var/state.db", min_length=1, description="the database of what is mirrored, and of what the mirror lacks"
+    )
     poll_seconds: float = Field(default=30.0, gt=0, description="base wait between polls where there is no socket")
     stale_after_bars: float = Field(default=2.0, gt=0, description="bars without an update after which a feed counts as stale")
     firestore_project: str = Field(default="", description="mirror state and audit there; empty for none")

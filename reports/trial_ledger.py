@@ -28,7 +28,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from forwardtrader.core import fingerprint
+from forwardtrader.core import fingerprint, log
 from forwardtrader.core.clock import Clock, SystemClock
 from forwardtrader.core.command.cli import run
 from forwardtrader.core.command.project import typed_path
@@ -235,8 +235,8 @@ def _in_other_order(connection: sqlite3.Connection, trial: Trial) -> str | None:
 def _insert(connection: sqlite3.Connection, trial: Trial, at: str, landmarks: bytes) -> bool:
     first, last = (moment.isoformat() for moment in trial.span)
     row = (
-        trial.id, at, trial.run_id, json.dumps(trial.symbols), trial.kind, first, last, trial.data, trial.settings, trial.what,
-        *_numbers(trial.moments), trial.moments.periods, trial.periods_per_year, landmarks,
+        trial.id, at, trial.run_id, json.dumps(trial.symbols), trial.kind, first, last, trial.data, trial.settings,
+        log.redact(trial.what), *_numbers(trial.moments), trial.moments.periods, trial.periods_per_year, landmarks,
     )  # fmt: skip
     return connection.execute(f"INSERT OR IGNORE INTO trials VALUES ({','.join('?' * len(row))})", row).rowcount == 1
 
@@ -293,6 +293,8 @@ def list_trials(given: argparse.Namespace) -> int:
 
     ledger = TrialLedger(typed_path(given.ledger) if given.ledger else Path(load_settings().reports.ledger_path))
     table = ledger.table()
+    if len(table):
+        table["what"] = table["what"].map(log.redact)  # earlier versions wrote it as it was
     if given.json:
         sys.stdout.write(table.to_json(orient="records", lines=True) if len(table) else "")
         return 0

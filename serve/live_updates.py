@@ -35,8 +35,9 @@ class Update:
 
     @property
     def as_text(self) -> bytes:
-        """As server-sent events are written."""
-        return f"event: {self.event}\ndata: {json.dumps(self.data, separators=(',', ':'))}\n\n".encode()
+        """As server-sent events are written, secrets struck out."""
+        data = log.redact_values(json.dumps(self.data, separators=(",", ":")))
+        return f"event: {self.event}\ndata: {data}\n\n".encode()
 
 
 class Watched(Protocol):

@@ -8,6 +8,8 @@ import pytest
 
 from forwardtrader.core.settings import LearningSettings
 from forwardtrader.models.flags import registry_parser
+from forwardtrader.models.port.names import SHIPPED
+from forwardtrader.models.port.prototype import LSTM
 from tests import ROOT
 
 PAGE = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
@@ -29,6 +31,8 @@ def test_the_commands_on_the_page_are_understood(command: str) -> None:
     assert registry_parser().parse_args(command.split()).command == command.split()[0]
 
 
-def test_all_of_it_is_off_unless_asked_for() -> None:
+def test_all_of_it_but_the_intervals_of_two_forecasters_is_off_unless_asked_for() -> None:
     plain = LearningSettings()
-    assert not plain.decides_models and not plain.adaptive
+    assert not plain.decides_models and not plain.trades_by_outcomes and not plain.adaptive
+    corrected = [name for name in (LSTM, *SHIPPED) if plain.corrects(name)]
+    assert corrected == ["lstm", "blend"] and "unset: for `lstm` and `blend`" in PAGE

@@ -27,7 +27,7 @@ from forwardtrader.backtest.sweep.file import Axis, Point, SweepPlan, parameter,
 from forwardtrader.backtest.sweep.point import PointResult
 from forwardtrader.backtest.sweep.store import FILE_NAME as STORE_NAME
 from forwardtrader.backtest.sweep.store import SweepStore
-from forwardtrader.core import fingerprint
+from forwardtrader.core import fingerprint, log
 from forwardtrader.core.clock import Clock, FixedClock
 from forwardtrader.core.errors import InvalidSetting, StoreDamaged, StrategyFailed
 from forwardtrader.reports import sweep_manifest
@@ -118,8 +118,8 @@ def usable(file: Path, tried: Sequence[tuple[Point, PointResult]]) -> tuple[list
 
 
 def flags(point: Point) -> str:
-    """The point as command-line arguments."""
-    return shlex.join(word for key, value in point.items() for word in _flag(key, _scalar(value)))
+    """The point as command-line arguments, secrets struck out."""
+    return log.redact(shlex.join(word for key, value in point.items() for word in _flag(key, _scalar(value))))
 
 
 def _flag(key: str, value: object) -> tuple[str, str]:
@@ -199,7 +199,7 @@ def daily_of(results: Sequence[PointResult]) -> pd.DataFrame:
 
 
 def _table(columns: Mapping[str, Sequence[Any]], results: Sequence[PointResult], scores: Any) -> pd.DataFrame:
-    plain = {key: [_cell(value) for value in values] for key, values in columns.items()}
+    plain = log.redacted({key: [_cell(value) for value in values] for key, values in columns.items()}, numbers=False)
     numbers = pd.DataFrame([dict(result.summary) for result in results])
     return pd.concat([pd.DataFrame({**plain, "score": scores}), numbers], axis=1)
 

@@ -32,10 +32,13 @@ class AccountView(bt.BrokerBase):
         guard: the limits of the account that hold in every mode; None where there are none.
         refused: by symbol and reason, how many orders came to nothing, as in a backtest; those of bars of the history do not count.
         moved: quote units that were paid in since the process began, less those taken out.
+        cash: on margin what is not in the market, with what shorts were sold for.
+        leverage: of an account on margin; 0 for one of cash.
     """
 
     guard: TradingGuard | None = None
     moved = 0.0
+    leverage = 0.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +50,11 @@ class AccountView(bt.BrokerBase):
         self._notifications: deque[LiveOrder] = deque()
 
     def getcash(self) -> float:
-        return self.cash
+        """The cash; on margin, the free margin, as `MarginAccount.free` has it."""
+        if not self.leverage:
+            return self.cash
+        notional = sum(abs(p.size) * data.close[0] for data, p in self.holdings.held.items() if p.size and len(data))
+        return float(max(self.getvalue() - notional / self.leverage, 0.0))
 
     def getvalue(self, datas: Iterable[CCXTData] | None = None) -> float:
         chosen = self.holdings.held if datas is None else {traded(data): self.holdings[data] for data in datas}

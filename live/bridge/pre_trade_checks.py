@@ -19,6 +19,7 @@ from forwardtrader.strategies.orders.trailing_stops import STOPS, raw_order
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
 
+OLD_BAR: Final = "the bar is old: the market has moved on"
 _SENDABLE: Final = (None, bt.Order.Market, bt.Order.Limit, *STOPS)
 
 
@@ -102,7 +103,7 @@ def _objection(broker: CCXTBroker, order: OrderTicket) -> str:
     if order.exectype not in _SENDABLE:
         return "no venue takes an order of this kind"
     if not order.data.is_current:
-        return "the bar is old: the market has moved on"
+        return OLD_BAR
     if order.parent is not None and not order.parent.alive():
         return PARENT_OVER
     return ""

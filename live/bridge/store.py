@@ -172,7 +172,7 @@ class CCXTStore:
                 if self._witnesses:
                     self.loop.call(self._compare_venues(market))
             if self.broker is not None:
-                self._open_account()
+                self._open_account(self.broker)
         except BaseException:
             self.stop()
             self.client, self.account, self._markets, self.is_stopping = None, None, {}, False  # another start may go better
@@ -380,7 +380,7 @@ class CCXTStore:
         )
         return Market(self.client, timeframe, barrier, self, self.clock, self._poll, self.loop.fail)
 
-    def _open_account(self) -> None:
+    def _open_account(self, broker: CCXTBroker) -> None:
         symbols = list(dict.fromkeys(data.symbol for data in self._datas))
         path = Path(tempfile.gettempdir()) / f"{self.exchange}-{self.run}-{datetime.now(UTC):%Y%m%d%H%M%S%f}.db"
         journal = self._journal or Journal(path)
@@ -393,6 +393,7 @@ class CCXTStore:
         self.loop.call(self.account.connect())
         if self.is_linear:
             self.loop.call(self.account.prepare_positions(self._leverage))
+            broker.leverage = float(self._leverage)
         if rebuilt(self.account, self.loop, own_prefixes(self.run, journal.oldest()), self.began, self.recorded, self.notify):
             self.account = self._account_on(client, journal, symbols)  # it knows the journal as it was
 

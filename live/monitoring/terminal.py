@@ -36,7 +36,7 @@ class SessionView:
     def line(self, text: str) -> None:
         """Print one line, before the screen is up or where there is none."""
         if self._shown:
-            self.console.print(text, style="dim")
+            self.console.print(text, style="dim", soft_wrap=True, markup=False)
 
     def __enter__(self) -> SessionView:
         if self._shown and self.console.is_terminal:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +31,11 @@ _LISTING_S: Final = 120.0
 _PAGE: Final = 1000
 _BATCH: Final = 400
 _TRIES: Final = 3
+_EMULATOR: Final = "FIRESTORE_EMULATOR_HOST"
+_ADDRESS: Final = re.compile(r"(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}")
+# What Google says of a key that it does not know, or of the times that a machine has put into what it signed.
+_REVOKED: Final = ("invalid_grant", "invalid_client", "unauthorized_client", "deleted_client", "account_disabled")
+_TIMES: Final = ("iat and exp", "reasonable timeframe", "Token used too early", "Token expired")
 
 
 class FirestoreMirror:
@@ -251,8 +257,10 @@ def _ours(error: Exception, project: str) -> TradingError:
     from google.api_core import exceptions as api
     from google.auth.exceptions import RefreshError
 
-    what = type(error).__name__
-    if isinstance(error, api.Unauthenticated | RefreshError) or "invalid_grant" in str(error):
+    what, text = type(error).__name__, str(error)
+    if "invalid_grant" in text and any(word in text for word in _TIMES):
+        return ConfigError("Google does not take what this machine signs, since its clock is wrong; set it (NTP), then start again")
+    if isinstance(error, api.Unauthenticated) or (isinstance(error, RefreshError) and any(word in text for word in _REVOKED)):
         return ConfigError("Firestore does not know the key that FIREBASE_CREDENTIALS_PATH names (revoked?); make a new one in the console")
     if isinstance(error, api.Forbidden):
         return ConfigError(
@@ -263,7 +271,9 @@ def _ours(error: Exception, project: str) -> TradingError:
     if isinstance(error, api.TooManyRequests):
         return VenueBusy("the quota of Firestore is used up; it is tried again")
     if isinstance(error, api.InvalidArgument | ValueError | TypeError):
-        return VenueRefused(f"Firestore never takes this ({what}: {log.redact(str(error))[:200]})")
+        return VenueRefused(f"Firestore never takes this ({what}: {log.redact(text)[:200]})")
+    if emulator := environment().get(_EMULATOR):
+        return VenueUnreachable(f"the Firestore emulator at {emulator} does not answer ({what}); start it, or unset {_EMULATOR}")
     return VenueUnreachable(f"Firestore does not answer ({what}); look at the network")
 
 
@@ -288,14 +298,16 @@ def _credential(project: str) -> credentials.Base:
             return AnonymousCredentials()
 
     known = environment()
-    if known.get("FIRESTORE_EMULATOR_HOST"):
+    if emulator := known.get(_EMULATOR):
+        if not _ADDRESS.fullmatch(emulator):
+            raise ConfigError(f"{_EMULATOR} is {log.redact(emulator)!r}; write it as HOST:PORT, such as 127.0.0.1:8085, or unset it")
         return Anonymous()
     path = known.get("FIREBASE_CREDENTIALS_PATH", "")
     if not path:
         raise ConfigError("live.firestore_project is set, but FIREBASE_CREDENTIALS_PATH is not; set it, or empty the project")
     try:
         made: Any = credentials.Certificate(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, LookupError) as error:  # of JSON that is no key, too
         raise ConfigError(f"FIREBASE_CREDENTIALS_PATH {path!r} is not a readable service account key; correct it") from error
     if made.project_id != project:
         raise ConfigError(f"the key that FIREBASE_CREDENTIALS_PATH names is for project {made.project_id}, not {project}; correct one")
@@ -304,10 +316,14 @@ def _credential(project: str) -> credentials.Base:
 
 def _refresh(client: Client) -> None:
     """Get a token with the key; one that was revoked would look like a network that is down where the client does it."""
+    from google.auth.exceptions import TransportError
     from google.auth.transport.requests import Request
 
-    if hasattr(client._credentials, "refresh") and not environment().get("FIRESTORE_EMULATOR_HOST"):
-        client._credentials.refresh(functools.partial(Request(), timeout=_TIMEOUT_S))
+    if hasattr(client._credentials, "refresh") and not environment().get(_EMULATOR):
+        try:
+            client._credentials.refresh(functools.partial(Request(), timeout=_TIMEOUT_S))
+        except (TypeError, ValueError) as error:  # what answered is no service of Google's: a proxy, or the page of a network to log in to
+            raise TransportError(error) from error
 
 
 def _path(name: str) -> str:

@@ -259,6 +259,11 @@ class SessionStore:
         sql = f"select at, {', '.join(OHLCV)} from bars where symbol = ? order by at"
         return candles.from_arrays(*self._db.columns(sql, "ifffff", symbol))
 
+    def close_of(self, symbol: str, at: int) -> float:
+        """The close of the bar that opened at `at` (ms UTC); NaN where it was not recorded."""
+        row = self._db.one("select close from bars where symbol = ? and at = ?", symbol, at)
+        return math.nan if row is None else float(row[0])
+
     def forecasts(self) -> pd.DataFrame:
         """All forecasts: timestamp, symbol, horizon, the numbers, model_id."""
         sql = f"select at, symbol, horizon, {', '.join(_FORECAST)}, model_id from forecasts order by at, symbol"
@@ -292,6 +297,17 @@ def _facts(text: str) -> dict[str, Any]:
     except (ValueError, TypeError, RecursionError):
         found = None
     return found if isinstance(found, dict) else {"unreadable": str(text)[:200]}
+
+
+def require_record(folder: Path) -> None:
+    """Check that the record of a session that has begun is there: another one would begin without its cash, positions and bars.
+
+    Raises:
+        StoreDamaged: it is gone.
+    """
+    path = folder / "session.db"
+    if not path.is_file():
+        raise StoreDamaged(f"{path} is gone; put a copy of it back, or start a session of another name with --session")
 
 
 def damaged_snapshot(path: Path) -> StoreDamaged:

@@ -44,6 +44,7 @@ def compare(folder: Path, clock: Clock, sources: Mapping[str, ForecastSource] | 
     if session.strategy and session.tables["forecasts"].empty:  # it does not ask for any
         replayed["forecasts"] = session.tables["forecasts"]
     book, recorded = session.is_filled_by_book, {**session.tables, "fills": session.fills}
+    recorded["equity"], replayed["equity"] = (session.watched(table["equity"]) for table in (recorded, replayed))
     differences = [d for name, most in _allowed(session).items() for d in differing(name, recorded[name], replayed[name], most)]
     differences.sort(key=lambda d: d.at)
     unequal = {d.what.partition(":")[0] for d in differences}
@@ -72,7 +73,8 @@ def _allowed(session: Recorded) -> dict[str, float]:
     """The tables to compare, with the largest difference of numbers that counts as equal."""
     if session.is_filled_by_book:
         return {"forecasts": 0.0}
-    return {"forecasts": 0.0, "orders": 0.0, "fills": VENUE_ROUNDING if session.status.mode == "live" else 0.0, "equity": CENT}
+    rounding = VENUE_ROUNDING if session.status.mode == "live" else 0.0
+    return {"forecasts": 0.0, "orders": rounding, "fills": rounding, "equity": CENT}
 
 
 def _shortfall(session: Recorded, replayed: Mapping[str, pd.DataFrame], folder: Path) -> Shortfall:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -10,17 +11,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forwardtrader.live.bridge.pre_trade_checks import OLD_BAR
 from forwardtrader.live.session.factors import LATE
 from forwardtrader.reports.pages.parity_page import Difference
 
 _FORECAST: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up", "model_id")
 _FILL: Final = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "reason")
+_NUMBERS: Final = re.compile(r"\d[\d.,]*(e-\d+)?")
 _ORDER: Final = ("timestamp", "symbol", "side", "size", "kind", "price", "limit", "reason", "refusal")
 Column: TypeAlias = "pd.Series[Any]"
 CAUSES: Final = {
     "model_late": "a model came late, the old one went on",
     "training_failed": "a model could not be trained",
     "iteration_failed": "the strategy raised an exception",
+    "bar_passed": "bars came too late to be traded, after a restart or an outage",
     "bar_not_awaited": "a bar of one symbol came too late, and the others were decided without it",
     "venues_disagreed": "the venues disagreed about the price, and entries were blocked",
     "no_closed_bar": "the feed was stale, and entries were blocked",
@@ -34,8 +38,11 @@ CAUSES: Final = {
 def differing(name: str, session: pd.DataFrame, replayed: pd.DataFrame, allowed: float = 0.0) -> list[Difference]:
     """All differences of one kind of table, except numbers that differ by less than `allowed`.
 
-    Forecasts, orders and paper fills must be equal to the last bit, equity to the cent, fills at a venue to its rounding.
+    Forecasts, paper orders and paper fills must be equal to the last bit, equity to the cent, orders and fills at a venue to its rounding.
+    An order that was refused since its bar was old is none.
     """
+    if name == "orders":
+        session, replayed = (_orders(table, allowed) for table in (session, replayed))
     columns = {"forecasts": _FORECAST, "orders": _ORDER, "fills": _FILL, "equity": ("equity", "cash")}[name]
     left, right = _keyed(name, session), _keyed(name, replayed)
     found = [_lone(name, row, "nothing", key, session=False) for key, row in left.loc[left.index.difference(right.index)].iterrows()]
@@ -52,6 +59,12 @@ def differing(name: str, session: pd.DataFrame, replayed: pd.DataFrame, allowed:
                 )
             )  # fmt: skip
     return found
+
+
+def _orders(table: pd.DataFrame, allowed: float) -> pd.DataFrame:
+    """The orders to compare. A refusal that names a size or a price names it as it was before it was rounded."""
+    found = table[table["refusal"] != OLD_BAR]
+    return found.assign(refusal=found["refusal"].str.replace(_NUMBERS, "…", regex=True)) if allowed else found
 
 
 def with_cause(difference: Difference, notes: list[dict[str, Any]], bar_s: float) -> Difference:

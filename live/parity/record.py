@@ -20,6 +20,7 @@ from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.perpetuals.facts import completed
 from forwardtrader.feeds.venues.contracts import settle_currency
 from forwardtrader.feeds.venues.market_rules import market_rules
+from forwardtrader.live.bridge.pre_trade_checks import OLD_BAR
 from forwardtrader.live.output.files import CANDLES, EQUITY, FILLS, FORECASTS, HISTORY, ORDERS, split_table
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.session.candles import with_late
@@ -74,6 +75,22 @@ class Recorded:
         return self.status.mode == "live" and (not practice or self.settings.live.practice_fills == "book")
 
     @property
+    def passed(self) -> frozenset[tuple[int, str]]:
+        """Bars (open time, ms UTC) and symbols that took no order, since they were old when they came."""
+        return frozenset(at for at, reason in self.blocked.items() if reason == OLD_BAR)
+
+    @property
+    def undecided(self) -> frozenset[float]:
+        """Bars (open time, UTC epoch seconds) at which that is so of every symbol."""
+        opened = {s: set((pd.DatetimeIndex(f.index).as_unit("ms").asi8).tolist()) for s, f in self.candles.items()}
+        bars = {at for at, _ in self.passed}
+        return frozenset(at / 1000.0 for at in bars if all((at, s) in self.passed for s, times in opened.items() if at in times))
+
+    def watched(self, equity: pd.DataFrame) -> pd.DataFrame:
+        """The rows of the bars that were decided on: what was executed while no process ran is known from the next one on."""
+        return equity[~equity["timestamp"].isin(pd.to_datetime(sorted(self.undecided), unit="s", utc=True))]
+
+    @property
     def whole(self) -> dict[str, pd.DataFrame]:
         """History and the session's own bars, with a column that says which of them came late, where there are such."""
         none = pd.Series(dtype="int64")
@@ -126,6 +143,11 @@ def read_session(folder: Path) -> Recorded:
         names = {"forecasts": FORECASTS, "orders": ORDERS, "fills": FILLS, "equity": EQUITY}
         tables = {name: whole_table(folder / file) for name, file in names.items()}
         histories, candles = (split_table(whole_table(folder / name)) for name in (HISTORY, CANDLES))
+    except FileNotFoundError as error:
+        raise RunUnreadable(
+            f"{error.filename} is not there: the session has seen no bar yet, or the file was removed, which the next start of the session "
+            "makes again"
+        ) from error
     except (OSError, ValueError, KeyError) as error:
         raise RunUnreadable(f"{folder} does not hold a session that has seen a bar ({error}); let it run first") from error
     tables["equity"] = tables["equity"].reset_index(names="timestamp")
@@ -133,6 +155,7 @@ def read_session(folder: Path) -> Recorded:
         raise RunUnreadable(f"{folder} holds no bars yet; let the session run first")
     store = SessionStore(folder / "session.db")
     recorded = {f"{room}.{key}": value for room, branch in status.config.items() for key, value in branch.items()}
+    recorded.setdefault("learning.intervals", False)  # no forecast was corrected before this could be set
     settings = load_settings(overrides={key: value for key, value in recorded.items() if key not in RETIRED}, environment={})
     try:
         return Recorded(

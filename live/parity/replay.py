@@ -29,7 +29,7 @@ from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 
 def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = None) -> dict[str, pd.DataFrame]:
-    """Run the session's bars through the backtest, with the same assembly; returns forecasts, orders, fills and equity.
+    """Run the session's bars through the backtest, with the same assembly; returns forecasts, orders, fills, equity and stops.
 
     Args:
         sources: where the session's forecasts came from; None for a walk-forward with its settings.
@@ -39,9 +39,11 @@ def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = Non
     broker = venue_broker([f.rules for f in feeds], session.settings.strategies, trade_from=first.timestamp(), kind=PaperBroker)
     assert isinstance(broker, PaperBroker)
     broker.entry_objection = lambda symbol, at: session.blocked.get((at, symbol), "")
+    broker.passed = session.passed
     cerebro = build_cerebro(
         feeds, session.settings.strategies, strategy=load_strategy(session.strategy) if session.strategy else LSTMStrategy,
-        resample=session.settings.feeds.resample, trade_from=first, broker=broker if session.commands or session.blocked else None,
+        resample=session.settings.feeds.resample, trade_from=first, passed=session.undecided,
+        broker=broker if session.commands or session.blocked else None,
         guard=TradingGuard.of(session.settings.risk), learning=session.settings.learning,
         analyzers=[(OrderRecorder, {"_name": "orders"}), (BarHook, {"done": partial(_bar_done, commands), "_name": "commands"})],
     )  # fmt: skip
@@ -53,6 +55,7 @@ def replay(session: Recorded, sources: Mapping[str, ForecastSource] | None = Non
         "orders": orders[orders["timestamp"] >= since].reset_index(drop=True),
         "fills": record.fills[record.fills["timestamp"] >= since].reset_index(drop=True),
         "equity": record.equity[record.equity.index >= since].reset_index(names="timestamp"),
+        "stops": record.stops,
     }
 
 

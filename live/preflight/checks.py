@@ -50,9 +50,9 @@ def preflight(request: LiveRequest, clock: Clock, console: Console) -> int:
     worst = 0
     for name, look in _checks(request, clock).items():
         try:
-            console.print(f"ok    {name}: {look()}", markup=False)
+            console.print(f"ok    {name}: {look()}", markup=False, soft_wrap=True)
         except TradingError as trouble:
-            console.print(f"FAIL  {name}: {log.redact(str(trouble))}", markup=False)
+            console.print(f"FAIL  {name}: {log.redact(str(trouble))}", markup=False, soft_wrap=True)
             worst = max(worst, trouble.exit_code)
     return worst
 

@@ -23,8 +23,11 @@ from forwardtrader.live.venue.identity import AccountIdentity
 _LOG: Final = log.logger("live")
 
 
-def require_shared_state(request: LiveRequest) -> None:
+def require_shared_state(request: LiveRequest, say: Callable[[str], None]) -> None:
     """Write and read Firestore as the session will; nothing where it is not configured.
+
+    Args:
+        say: shown one line, where it does not answer and trading goes on all the same.
 
     Raises:
         ConfigError: key, project or rights are wrong: nothing would ever be mirrored.
@@ -38,6 +41,7 @@ def require_shared_state(request: LiveRequest) -> None:
         if request.settings.live.firestore_outage == "hold":
             raise
         log.event(_LOG, "firestore_unreachable", reason=str(trouble))
+        say(f"no mirror for now: {log.redact(str(trouble))}; trading goes on without it (live.firestore_outage: trade)")
 
 
 def check_shared_state(request: LiveRequest) -> str:

@@ -146,9 +146,7 @@ class ModelSupply:
     def _repair(self) -> None:
         """Have whole what an earlier process put in force: the model that speaks, and where outcomes correct forecasts all before it."""
         for entry in self.record.entries:
-            if entry.model_id == self.record.entries[-1].model_id or (
-                self.rules.learning.adaptive and entry.action is not PromotionAction.KEPT
-            ):
+            if entry.model_id == self.record.entries[-1].model_id or (self.rules.corrects and entry.action is not PromotionAction.KEPT):
                 self.stock.repair(entry.model_id, entry.boundary, entry.changed)
             else:
                 self.stock.check(entry.model_id, "it is past")
@@ -188,7 +186,7 @@ class ModelSupply:
                 symbol, self._horizon, self.timeframe, terms, self.stock.network, context=context_of(self.settings), facts=self._facts,
                 peers=self._bars,
             )  # fmt: skip
-            if self.rules.learning.adaptive:
+            if self.rules.corrects:
                 models.follow(OnlineCorrector(self._horizon, Rates.of(self.rules.learning, self.timeframe), self._past_of(models)))
             self.sources[symbol] = models
 

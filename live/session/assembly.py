@@ -21,7 +21,6 @@ from forwardtrader.feeds.fetching.poller import FactorPoller
 from forwardtrader.live.bridge.broker import CCXTBroker
 from forwardtrader.live.bridge.store import CCXTStore
 from forwardtrader.live.control import ControlCommand
-from forwardtrader.live.execution.events import Replaced
 from forwardtrader.live.execution.journal import Journal
 from forwardtrader.live.execution.recovery.journal_file import open_journal
 from forwardtrader.live.mirror.session_mirror import SessionMirror
@@ -124,7 +123,7 @@ class _Assembly:
         self.health = SessionHealth(self.store, clock, self.send)
         if channel is not None:
             begin_chat(channel, request, clock, self.store, self.health, view.line)
-        require_shared_state(request)
+        require_shared_state(request, view.line)
         self.mirror = SessionMirror(request, clock, machine_name() if live.firestore_project else "", notify=self.health.notify)
         stack.callback(self.mirror.close)
         self.metrics = self._metrics(live.metrics_port) if live.metrics_port else None
@@ -145,9 +144,7 @@ class _Assembly:
         self.supervisor.account_opens()
         journal = open_journal(self.request.folder / JOURNAL) if self.request.mode == "live" else None
         if journal is not None:
-            for stand_in, executions in journal.replacements():  # by a process that died before it recorded them
-                self.resumed.replaced(Replaced(stand_in, tuple(executions)))
-            self.resumed.correct_fills()
+            self.resumed.take_over(journal)
         saved = SavedState(self.store, journal, self.callbacks.strategy_failed) if journal is not None else None
         bridge = self._bridge(journal)
         sources = self._sources(models)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import backtrader as bt
 
+from forwardtrader.core.types import OrderRequest
+from forwardtrader.live.bridge.pre_trade_checks import OLD_BAR
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.strategies.backtrader.bars_frame import epoch_seconds
 from forwardtrader.strategies.backtrader.broker import VenueRulesBroker
+from forwardtrader.strategies.order_rules import OrderRefusal, RawOrder
 
 _ORDERS_KEPT: Final = 64
 
@@ -22,6 +25,7 @@ class PaperBroker(VenueRulesBroker):
         entries_blocked: entries are blocked, since the session is paused.
         halted: why no order is taken; "" while orders are taken.
         entry_objection: why no position may be entered in a symbol at the bar that opened at a time (ms UTC); "" where it may.
+        passed: symbols and bars (ms UTC) of a session with real orders that were old when they came, and so took no order.
     """
 
     is_settled = True
@@ -33,6 +37,7 @@ class PaperBroker(VenueRulesBroker):
         self.entries_blocked = False
         self.halted = ""
         self.entry_objection: Callable[[str, int], str] = lambda _symbol, _at: ""
+        self.passed: Collection[tuple[int, str]] = ()
 
     def rearm(self) -> None:
         """Take orders again after a halt, and count losses anew."""
@@ -59,6 +64,11 @@ class PaperBroker(VenueRulesBroker):
         self.orders: list[bt.Order] = [order for order in self.orders if order.alive()]
         for parent in [ref for ref, family in self._pchildren.items() if not any(order.alive() for order in family)]:
             del self._pchildren[parent]
+
+    def _answer(self, raw: RawOrder, data: Any, kwargs: dict[str, Any]) -> OrderRequest | OrderRefusal:
+        if (round(epoch_seconds(data.datetime[0]) * 1000), data._name) in self.passed:
+            return OrderRefusal(OLD_BAR)
+        return super()._answer(raw, data, kwargs)
 
     def _objection(self, data: Any) -> str:
         if self.halted or self.entries_blocked:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import backtrader as bt
 
 from forwardtrader.core import log
-from forwardtrader.live.execution.events import Execution, Replaced
-from forwardtrader.live.execution.journal import Journal
+from forwardtrader.live.bridge.data import as_number
+from forwardtrader.live.execution.events import COMMANDED, FORCED, REPORTED, Execution, Intent, Replaced
+from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.live.output.store import SessionStore, damaged_snapshot
 from forwardtrader.live.output.tables import FillFacts, Rows, rows_of
 from forwardtrader.live.request import LiveRequest
@@ -30,16 +32,57 @@ from forwardtrader.strategies.trading_state.guard import TradingGuard
 
 
 @dataclass(frozen=True, kw_only=True)
-class EarlierOrder:
-    """An order that an earlier process decided on a bar: `refusal` is what the venue said to it, "" where it took it."""
+class SentOrder:
+    """An order that an earlier process sent on the bar that opened at `bar` (ms UTC), as the journal has it; without a price, one to the
+    market. `refusal` is what the venue said to it, "" where it took it."""
 
+    bar: int
     symbol: str
     side: str
     size: float
+    kind: str
+    price: float | None
+    limit: float | None
+    reason: str
     refusal: str
 
+    def row(self, close: float) -> Row:
+        """As `OrderRecorder` has it; a market order has the close of its bar for its price."""
+        price = close if self.price is None else self.price
+        limit = price if self.limit is None else self.limit
+        return as_number(self.bar), self.symbol, self.side, self.size, self.kind, price, limit, self.reason, self.refusal
 
-EarlierOrders = Callable[[int], Sequence[EarlierOrder]]  # of the bar that opened at a time (ms UTC)
+
+def sent_orders(journal: Journal, since: int) -> list[SentOrder]:
+    """The orders of strategies on bars that opened at `since` (ms UTC) or later, oldest first."""
+    names = [
+        intent.client_id
+        for intent, _ in journal.intents()
+        if intent.bar >= since and not intent.replaces and intent.role not in (COMMANDED, FORCED)
+    ]
+    return [
+        SentOrder(
+            bar=intent.bar, symbol=intent.symbol, side=intent.request.side.value, size=float(intent.request.size), kind=_kind(intent),
+            price=_float(intent.request.limit_price if intent.request.stop_price is None else intent.request.stop_price),
+            limit=_float(intent.request.limit_price), reason=intent.request.reason,
+            refusal=note.removeprefix(REPORTED) if state is IntentState.REFUSED else "",
+        )
+        for intent, state, note in journal.named(names)
+    ]  # fmt: skip
+
+
+def _kind(intent: Intent) -> str:
+    """Backtrader's name of the order's type."""
+    request = intent.request
+    if request.stop_price is None:
+        return "Market" if request.limit_price is None else "Limit"
+    return ("StopTrail" if intent.trail else "Stop") + ("" if request.limit_price is None else "Limit")
+
+
+def _float(price: Decimal | None) -> float | None:
+    return None if price is None else float(price)
+
+
 _LOG = log.logger("live")
 _NAME: Final = "strategy"
 _LIMITS: Final = "limits"
@@ -64,6 +107,8 @@ class ResumedSession:
         self._kept = store.kept_executions()
         self._booked: list[tuple[str, str]] = []
         self._replaced: list[Replaced] = []
+        self._sent: list[SentOrder] = []
+        self._sent_until = -math.inf  # Backtrader's time of the newest bar on which an earlier process sent an order
         self._store = store
         at, body = store.snapshot() or (None, {})
         usable = self.freezes and at is not None and at == self.last and isinstance(body, dict) and body.get("version") == VERSION
@@ -146,34 +191,50 @@ class ResumedSession:
             self._kept = self._store.kept_executions()
         self._replaced = []
 
-    def rows(self, strategy: bt.Strategy, number: float, earlier: EarlierOrders) -> Rows:
+    def take_over(self, journal: Journal) -> None:
+        """Take what earlier processes did not live to record: executions that were replaced, and the orders of the newest recorded bar
+        and of the one after it, since an order is recorded with the next bar.
+        """
+        for stand_in, executions in journal.replacements():
+            self.replaced(Replaced(stand_in, tuple(executions)))
+        self.correct_fills()
+        self._sent = sent_orders(journal, self.last or 0)
+        self._sent_until = max((as_number(order.bar) for order in self._sent), default=-math.inf)
+
+    def has_sent(self, symbol: str, at: int) -> bool:
+        """Whether an earlier process sent an order in that symbol on the bar that opened at `at` (ms UTC)."""
+        return any((order.symbol, order.bar) == (symbol, at) for order in self._sent)
+
+    def rows(self, strategy: bt.Strategy, number: float) -> Rows:
         """Take what the recorders collected up to the bar with Backtrader's time `number`, less what is recorded already.
 
-        With real orders an execution is never one that was booked before.
-
-        Args:
-            earlier: what earlier processes sent. An order of the last bar is recorded with the next one. Where the process ended between
-                them, the past makes it once more, and that is refused: what became of the first is recorded.
+        With real orders an execution is never one that was booked before. An order that an earlier process sent is recorded as it was: the
+        past may have made it once more, and that was refused.
         """
         found = rows_of(strategy)
         if self._rows_to is None or number > self._rows_to:
-            return replace(found, orders=self._as_they_were(found.orders, earlier))
+            return replace(found, orders=[*self._as_they_were(found.orders), *self._left(number)])
         strategy.analyzers.stops.forget()  # what rests is recorded with the next bar that is new
         return replace(found, fills=[] if self._is_paper else found.fills, orders=[], equity=[], stops=[])
 
-    def _as_they_were(self, rows: Sequence[Row], earlier: EarlierOrders) -> list[Row]:
-        sent: dict[float, list[EarlierOrder]] = {}
+    def _as_they_were(self, rows: Sequence[Row]) -> list[Row]:
         found = []
         for row in rows:
-            if self._rows_to is not None and row[0] <= self._rows_to:
-                known = sent.setdefault(row[0], list(earlier(round(epoch_seconds(row[0]) * 1000))))
-                mine = [order for order in known if (order.symbol, order.side) == (row[1], row[2])]
+            if row[0] <= self._sent_until:
+                at = round(epoch_seconds(row[0]) * 1000)
+                mine = [order for order in self._sent if (order.bar, order.symbol, order.side) == (at, row[1], row[2])]
                 if mine:
                     first = next((order for order in mine if math.isclose(order.size, row[3])), mine[0])
-                    known.remove(first)
+                    self._sent.remove(first)
                     row = (*row[:-1], first.refusal)
             found.append(row)
         return found
+
+    def _left(self, number: float) -> list[Row]:
+        """Those of the bars before the one with Backtrader's time `number` that the past did not make again."""
+        left = [order for order in self._sent if as_number(order.bar) < number]
+        self._sent = [order for order in self._sent if order not in left]
+        return [order.row(self._store.close_of(order.symbol, order.bar)) for order in left]
 
     def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, Snapshot] | None:
         """Open time and state of a new bar for `SessionStore.record`; None where no snapshot is kept."""

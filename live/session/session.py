@@ -20,18 +20,18 @@ from forwardtrader.core.errors import ConfigError, RiskHalt, StartRefused, Strat
 from forwardtrader.core.user_code.errors import described, failure, owned_errors
 from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live import control
-from forwardtrader.live.execution.events import REPORTED, AccountEvent, Filled, Refused, Replaced
-from forwardtrader.live.execution.journal import IntentState
+from forwardtrader.live.bridge.pre_trade_checks import OLD_BAR
+from forwardtrader.live.execution.events import AccountEvent, Filled, Refused, Replaced
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.monitoring.watchdog import BLOCKED
 from forwardtrader.live.output.files import remove_half_made
+from forwardtrader.live.output.store import require_record
 from forwardtrader.live.request import LiveRequest
 from forwardtrader.live.retraining.stock import FixedSupply
 from forwardtrader.live.session.assembly import assemble
 from forwardtrader.live.session.connection import account_access
 from forwardtrader.live.session.parts import SessionParts
-from forwardtrader.live.session.resume import EarlierOrder
 from forwardtrader.live.session.setup import PLAN
 from forwardtrader.live.session.strategy_guard import FATAL
 from forwardtrader.live.supervision.interruption import Interruption
@@ -61,6 +61,7 @@ class LiveSession:
         self.interruption = Interruption()
         self._supply = supply
         self._failure: ConfigError | None = None
+        self._has_passed = False  # whether nothing was decided at the newest bar, since it was old
         self._parts: SessionParts | None = None
 
     @property
@@ -88,6 +89,8 @@ class LiveSession:
             is_new = not (folder / PLAN).is_file()
             try:
                 with ExitStack() as stack:
+                    if not is_new:
+                        require_record(folder)
                     self._start(stack)
                     self._trade()
             except BaseException as error:
@@ -295,11 +298,26 @@ class LiveSession:
         """Write the bar, its forecasts and what led to them, in one transaction."""
         parts, resumed = self.parts, self.parts.resumed
         bars = self._closed(strategy, number, at)
-        rows, snapshot = resumed.rows(strategy, number, self._sent_before), resumed.snapshot(strategy, at)
+        if parts.journal is not None and self._is_new(at):
+            self._note_passed(strategy, at, [symbol for symbol, _ in bars])
+        rows, snapshot = resumed.rows(strategy, number), resumed.snapshot(strategy, at)
         if parts.saved_state is not None and self._is_new(at):
             snapshot = parts.saved_state.snapshot(strategy, at)
         self._keep(bars, parts.health.usage(at), rows=rows, snapshot=snapshot, executions=resumed.take_booked())
         resumed.correct_fills()
+
+    def _note_passed(self, strategy: bt.Strategy, at: int, symbols: Sequence[str]) -> None:
+        """Keep which symbols a bar came too late for to be traded, after an outage or a restart: its replay must not trade there either.
+
+        A symbol for which an earlier process has sent an order is none of them.
+        """
+        old = [data._name for data in strategy.datas if data._name in symbols and not data.is_current]
+        for symbol in old:
+            if not self.parts.resumed.has_sent(symbol, at):
+                self.parts.store.block_entry(at, symbol, OLD_BAR)
+        if old and not self._has_passed:
+            self.parts.health.notify("bar_passed", "info", bar=_moment(at).isoformat())
+        self._has_passed = bool(old)
 
     def _closed(self, strategy: bt.Strategy, number: float, at: int) -> list[tuple[str, Bar]]:
         """The bars of the symbols at Backtrader's time `number`, which is `at` (ms UTC)."""
@@ -312,20 +330,6 @@ class LiveSession:
         made = [(symbol, forecast) for symbol, source in parts.sources.items() for forecast in source.take_made()]
         for symbol in parts.store.record(bars, made, usage, **more):
             parts.health.notify("bar_not_awaited", "info", symbol=symbol, bar=_moment(bars[0][1].at).isoformat())
-
-    def _sent_before(self, at: int) -> list[EarlierOrder]:
-        """The orders of that bar (ms UTC) that the journal has, and what the venue said to those that it refused."""
-        journal = self.parts.journal
-        if journal is None:
-            return []
-        names = [intent.client_id for intent, _ in journal.intents() if intent.bar == at and not intent.replaces]
-        return [
-            EarlierOrder(
-                symbol=each.symbol, side=each.request.side.value, size=float(each.request.size),
-                refusal=note.removeprefix(REPORTED) if state is IntentState.REFUSED else "",
-            )
-            for each, state, note in journal.named(names)
-        ]  # fmt: skip
 
     def _record_refused(self) -> None:
         """Count the orders for good that came to nothing since the newest bar."""

@@ -306,7 +306,7 @@ def _read_plan(request: LiveRequest, *, begun: bool) -> Plan | None:
     path = request.folder / PLAN
     if not path.is_file():
         return None
-    plan: Plan = {"learning": LearningSettings().model_dump(mode="json"), "risk": {}} | _plan_in(path)
+    plan: Plan = {"learning": LearningSettings(intervals=False).model_dump(mode="json"), "risk": {}} | _plan_in(path)
     if begun and (account := _account(request)) is not None:
         require_same_account(plan.get(ACCOUNT), account, request.name)
     for name, value in _facts(request).items():
@@ -333,6 +333,8 @@ def _upgraded(name: str, planned: object, now: object) -> object:
     if not isinstance(planned, dict) or not isinstance(now, dict):
         return planned
     usual = getattr(Settings(), name).model_dump(mode="json")
+    if name == "learning":
+        usual["intervals"] = False  # no forecast was corrected before this could be set
     return {key: planned.get(key, usual[key]) for key in now}
 
 

@@ -15,19 +15,24 @@ from forwardtrader.live.telegram.alert_filter import AlertFilter
 from forwardtrader.live.telegram.channel import API, TelegramChannel
 
 _TOKEN: Final = re.compile(r"\d+:[\w-]+")
+_CHAT: Final = re.compile(r"-?[1-9]\d{0,18}|@\w{4,}")
 
 
 def is_configured(known: Mapping[str, str]) -> bool:
     """Whether token and chat are given.
 
     Raises:
-        ConfigError: the token is given without a chat or has not the form of one, or the library is not installed.
+        ConfigError: one is given without the other or has not the form of one, or the library is not installed.
     """
-    token = known.get("TELEGRAM_BOT_TOKEN", "")
-    if not token:
+    given = {name: known.get(name, "") for name in ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")}
+    token, chat = given.values()
+    if not (token or chat):
         return False
-    if not known.get("TELEGRAM_CHAT_ID"):
-        raise ConfigError("TELEGRAM_BOT_TOKEN is set and TELEGRAM_CHAT_ID is missing; set both, or set live.telegram=false")
+    for name, other in (tuple(given), tuple(given)[::-1]):
+        if not given[other]:
+            raise ConfigError(f"{name} is set and {other} is missing; set both, or set live.telegram=false")
+    if not _CHAT.fullmatch(chat):
+        raise ConfigError("TELEGRAM_CHAT_ID is neither a number nor the @name of a channel; correct it, or set live.telegram=false")
     if not _TOKEN.fullmatch(token):
         raise ConfigError("TELEGRAM_BOT_TOKEN has not the form NUMBER:TEXT that BotFather gives; copy it again, or set live.telegram=false")
     if find_spec("telegram") is None:

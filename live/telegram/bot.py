@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import telegram
+from telegram.constants import ChatAction
 from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
@@ -95,6 +96,7 @@ class TelegramBot:
         name = await self.name()
         try:
             await self._bot.get_chat(chat_id)
+            await self._bot.send_chat_action(chat_id, ChatAction.TYPING)  # refused where the bot was blocked, which the chat does not say
         except TelegramError as error:
             raise _translated(error) from None
         if abs(self._clock_off_s) > _MOST_CLOCK_OFF_S:

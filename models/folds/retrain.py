@@ -29,7 +29,8 @@ from forwardtrader.models.features.bars import Bars
 from forwardtrader.models.features.catalogue import warm_up
 from forwardtrader.models.features.panel import Panel, beside_peers, in_order, selected
 from forwardtrader.models.folds import training as fold_training
-from forwardtrader.models.folds.divergence import mean_loss
+from forwardtrader.models.folds.champion import contest
+from forwardtrader.models.folds.divergence import losses
 from forwardtrader.models.folds.fitting import LEAST_SAMPLES
 from forwardtrader.models.folds.training import Base
 from forwardtrader.models.folds.walk import COMPILED
@@ -43,6 +44,8 @@ from forwardtrader.models.registry.store import Damage, ModelRegistry, log_damag
 from forwardtrader.models.walk_forward import Fold, fold_at, purge
 
 LEAST_HELD_OUT: Final = 48  # bars
+LEAST_OUTCOMES: Final = 12  # that do not overlap
+LEVEL: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -158,34 +161,37 @@ def train(work: Assignment, damaged: Damage = log_damage) -> ModelCard:
 
 
 def _by_evidence(work: Assignment, changed: datetime) -> Assignment:
-    """A model of the bars since a change, or of its whole window: whichever was better on the newest third of those bars, held out.
+    """A model of the bars since a change where it is significantly better than one of its whole window on the newest third, held out.
 
-    An alarm may be a false one, and what a few weeks teach less than what they cost to learn from.
+    An alarm may be a false one, and what a few weeks teach less than what they cost to learn from: on few bars a poor model wins by chance.
     """
-    boundary = next(iter(work.fold.values())).boundary
-    whole = assignment_in(work.panel, boundary, work.settings, work.timeframe)
-    held_out = boundary - max((boundary - changed) / 3, LEAST_HELD_OUT * work.timeframe.delta)
+    boundary, settings = next(iter(work.fold.values())).boundary, work.settings
+    whole = assignment_in(work.panel, boundary, settings, work.timeframe)
+    least = max(LEAST_HELD_OUT, LEAST_OUTCOMES * settings.horizons[0]) + purge(settings)
+    held_out = boundary - max((boundary - changed) / 3, least * work.timeframe.delta)
     try:
-        lost = [_lost(assignment_in(work.panel, held_out, work.settings, work.timeframe, since), boundary) for since in (changed, None)]
+        tried = [assignment_in(work.panel, held_out, settings, work.timeframe, since) for since in (None, changed)]
+        old, new = (_losses(each, boundary) for each in tried)
     except (TooLittleHistory, TrainingDiverged):
         return whole
-    return work if lost[0] < lost[1] else whole
+    both = (np.asarray(each.reindex(old.index), dtype=np.float64) for each in (old, new))
+    return work if contest(*both, horizon=settings.horizons[0], promotion="if better", level=LEVEL).promoted else whole
 
 
-def _lost(work: Assignment, until: datetime) -> float:
-    """The mean loss of a model, which is not kept, on the bars from its boundary on whose outcomes are known at `until`."""
+def _losses(work: Assignment, until: datetime) -> pd.Series[float]:
+    """Losses of a model, which is not kept, on the bars from its boundary on whose outcomes are known at `until`; means over symbols."""
     panel, settings = work.panel, work.settings
     ends = {symbol: int(panel.index[symbol].searchsorted(pd.Timestamp(until))) - purge(settings) for symbol in work.fold}
     fold = {s: replace(cut, effective_last=max(ends[s], cut.effective_first)) for s, cut in work.fold.items()}
     count = fold_training.updates(settings, fold, _window(work))
     result = train_one(FoldWork(panel, settings, str(work.timeframe), Path(settings.save_path) / COMPILED), FoldTask(fold, "", count))
-    forecasts, truth = [], []
+    parts = {}
     for symbol, cut in fold.items():
         rows = np.arange(cut.effective_first, cut.effective_last)
         found = distribution(result.raw[symbol].mean(axis=1)[:, 0], np.ones(len(rows)), result.card.calibrations[symbol][0])
-        forecasts.append(np.column_stack([found.location, found.quantiles]).astype(np.float32))
-        truth.append(panel.targets[panel.offset[symbol] + rows, 0])
-    return mean_loss(np.concatenate(forecasts), np.concatenate(truth))
+        truth = panel.targets[panel.offset[symbol] + rows, 0].astype(np.float64)
+        parts[symbol] = pd.Series(losses(np.column_stack([found.location, found.quantiles]), truth), panel.index[symbol][rows])
+    return pd.DataFrame(parts).mean(axis=1, skipna=True).dropna()
 
 
 def _window(work: Assignment) -> int:

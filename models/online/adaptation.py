@@ -52,16 +52,20 @@ class Open(NamedTuple):
 
 @dataclass(frozen=True)
 class Rates:
-    """How fast is learned: `quantile` a bar; `memory`, what an outcome weighs one bar later; `prior`, the weight of a slope of one."""
+    """How fast is learned: `quantile` a bar; `memory`, what an outcome weighs one bar later; `prior`, the weight of a slope of one.
+
+    `intervals` alone leaves location, scale and odds, which are traded by, as they are.
+    """
 
     quantile: float
     memory: float
     prior: float
+    intervals: bool = False
 
     @classmethod
     def of(cls, learning: LearningSettings, timeframe: Timeframe) -> Rates:
         bars = learning.location_memory / timeframe.delta
-        return cls(learning.quantile_rate, 0.5 ** (1.0 / max(bars, 1.0)), learning.location_prior)
+        return cls(learning.quantile_rate, 0.5 ** (1.0 / max(bars, 1.0)), learning.location_prior, not learning.adaptive)
 
 
 class Adaptation(NamedTuple):
@@ -122,6 +126,8 @@ def corrected(state: Adaptation, plain: PlainForecast, rates: Rates) -> PlainFor
     """The forecast with what has been learned applied to it."""
     location = state.slope(rates.prior) * plain.location
     quantiles = _quantiles(state, plain, location)
+    if rates.intervals:
+        return plain._replace(quantiles=quantiles)
     scale = max((quantiles[4] - quantiles[0]) / _SPREAD, 1e-12)
     return PlainForecast(location, scale, quantiles, _moved_odds(plain, location, scale))
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from forwardtrader.core.settings import LearningSettings, ModelSettings
 from forwardtrader.core.types import Timeframe
-from forwardtrader.models.online.champion import Contest, Promotion, contest
+from forwardtrader.models.folds.champion import EARLIER, Contest, Promotion, contest
 from forwardtrader.models.online.drift import DriftRule, Reference, block_means, change_point, first_drift, reference
 from forwardtrader.models.online.model_losses import ModelLosses
 from forwardtrader.models.registry.card import ModelCard
@@ -66,6 +66,11 @@ class LifecycleRules:
     def horizon(self) -> int:
         """Bars ahead of the forecasts that models are compared by: the first of the settings, the one that reports score."""
         return self.models.horizons[0]
+
+    @property
+    def corrects(self) -> bool:
+        """Whether forecasts are corrected at every bar."""
+        return self.learning.corrects(self.models.forecaster)
 
     def due(self, boundary: datetime) -> datetime:
         """Open time of the first bar that a new model of `boundary` may forecast at."""
@@ -237,9 +242,11 @@ class ModelLifecycle:
         self, old: ModelCard, new: ModelCard, first: datetime, last: datetime, coming: datetime, losses_of: LossesOf, promotion: Promotion
     ) -> Contest:
         """The contest of two models on the bars of [first, last) whose outcomes are known when the bar of `coming` opens."""
-        before, after = (losses_of(each, first).losses(each, first, last, coming) for each in (old, new))
+        begin = first - EARLIER * (last - first)
+        before, after = (losses_of(each, begin).losses(each, begin, last, coming) for each in (old, new))
         losses = (np.asarray(each.reindex(before.index), dtype=np.float64) for each in (before, after))
-        return contest(*losses, horizon=self.rules.horizon, promotion=promotion, level=self.rules.learning.level)
+        earlier, rules = int(before.index.searchsorted(pd.Timestamp(first))), self.rules
+        return contest(*losses, horizon=rules.horizon, promotion=promotion, level=rules.learning.level, earlier=earlier)
 
 
 def _blocks(losses: pd.Series[float], start: datetime, block: timedelta, complete: int) -> list[tuple[int, float]]:

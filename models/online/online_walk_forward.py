@@ -43,7 +43,7 @@ class PromotionCommand:
 
 @dataclass(frozen=True)
 class OnlineWalkForward(WalkForward):
-    """The folds that served, every promotion decision, and forecasts corrected by their outcomes where `learning.adaptive` is on."""
+    """The folds that served, every promotion decision, and forecasts corrected by their outcomes where `learning` has it so."""
 
     learning: LearningSettings
     timeframe: Timeframe
@@ -53,7 +53,7 @@ class OnlineWalkForward(WalkForward):
 
     def frame(self, symbol: str, horizon: int) -> pd.DataFrame:
         frame = super().frame(symbol, horizon)
-        if not self.learning.adaptive:
+        if not self._corrects:
             return frame
         if (symbol, horizon) not in self._corrected:
             rates = Rates.of(self.learning, self.timeframe)
@@ -63,7 +63,7 @@ class OnlineWalkForward(WalkForward):
 
     def follower(self, symbol: str, horizon: int) -> OnlineCorrector | None:
         """What corrects forecasts one bar at a time; None where none are to be corrected."""
-        if not self.learning.adaptive:
+        if not self._corrects:
             return None
         whole = self._past(super().frame(symbol, horizon), symbol)
 
@@ -72,6 +72,10 @@ class OnlineWalkForward(WalkForward):
             return Past(whole.index[:row], whole.numbers[:row], whole.opened[:row], whole.close[:row])
 
         return OnlineCorrector(horizon, Rates.of(self.learning, self.timeframe), before)
+
+    @property
+    def _corrects(self) -> bool:
+        return self.learning.corrects(self.settings.forecaster)
 
     def _past(self, frame: pd.DataFrame, symbol: str) -> Past:
         bars = self.panel.bars[symbol]
@@ -96,7 +100,8 @@ def online_walk_forward(
     if learning.decides_models or commands:
         rules = LifecycleRules(walk.settings, learning, timeframe)
         return _OnlineRun(walk, rules, damaged).through(first, last, {o.since: o for o in commands})
-    return OnlineWalkForward(walk.panel, walk.settings, walk.served, learning, timeframe) if learning.adaptive else walk
+    corrects = learning.corrects(walk.settings.forecaster)
+    return OnlineWalkForward(walk.panel, walk.settings, walk.served, learning, timeframe) if corrects else walk
 
 
 class _OnlineRun:

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import inspect
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -108,13 +109,28 @@ def _with_params(found: BaseForecaster | type[BaseForecaster], given: Mapping[st
     if isinstance(found, BaseForecaster):
         return found.clone().set_params(**given)
     known = found.parameter_names()
-    for name in given:
+    for name, value in given.items():
         if name not in known:
             raise ConfigError(f"models.params.{name}: {spec} has no such parameter{nearest(name, known) or '; it has ' + ', '.join(known)}")
+        if spec in SHIPPED:
+            _require_kind(name, value, inspect.signature(found).parameters[name].default)
     for name in found.required_names():
         if name not in given:
             raise ConfigError(f"{spec} needs its parameter {name}; set models.params.{name}, or give it a default value")
     return found(**given)
+
+
+def _require_kind(name: str, value: object, default: object) -> None:
+    """Check that a value is a number, a text or a list where the default is one."""
+    if isinstance(default, bool):
+        fits = isinstance(value, bool)
+    elif isinstance(default, int | float):
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    else:
+        kind = next((kind for kind in (str, list | tuple) if isinstance(default, kind)), object)
+        fits = isinstance(value, kind)
+    if not fits:
+        raise ConfigError(f"models.params.{name}: the default is {default!r}, and {value!r} is nothing of that kind")
 
 
 def _named(spec: str) -> BaseForecaster | type[BaseForecaster]:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from forwardtrader.core import atomic
+from forwardtrader.core import atomic, log
 
 MOST_POINTS: Final = 60_000
 PLOTLY: Final = "plotly.min.js"
@@ -116,8 +116,8 @@ def figure(name: str, label: str, traces: list[dict[str, Any]], **layout: Any) -
 
 
 def as_script(payload: dict[str, Any]) -> str:
-    """JSON that may stand inside a script element, whatever text it holds."""
-    text = json.dumps(payload, separators=(",", ":"), allow_nan=False)
+    """JSON that may stand inside a script element, whatever text it holds; secrets are struck out."""
+    text = log.redact_values(json.dumps(payload, separators=(",", ":"), allow_nan=False))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 

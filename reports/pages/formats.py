@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from forwardtrader.core.settings import LearningSettings
 from forwardtrader.reports.manifest import DetailData, LimitsSection, MarginSection, VenuesData
 from forwardtrader.reports.pages.glossary import term
 from forwardtrader.reports.sections.entries import EntriesSection
@@ -192,6 +193,24 @@ def learned(section: LearnedSection) -> str:
     return " ".join(parts)
 
 
+def learning(config: Mapping[str, Mapping[str, Any]]) -> str:
+    """What was learned from outcomes between two trainings by these settings, and why the rest was not."""
+    given, forecaster = config.get("learning", {}), str(config.get("models", {}).get("forecaster", "lstm"))
+    rule = LearningSettings(intervals=given.get("intervals", False), adaptive=bool(given.get("adaptive")))
+    if rule.adaptive:
+        corrected = "Quantiles, location and scale were corrected at every bar from known outcomes (learning.adaptive)."
+    elif rule.corrects(forecaster):
+        corrected = (
+            "Quantiles were corrected at every bar from known outcomes (learning.intervals), since bands of lstm and blend hold too few "
+            "without it; location and scale, which are traded by, were not."
+        )
+    else:
+        corrected = f"Quantiles are as models of {forecaster} gave them (learning.intervals is off)."
+    others = [f"learning.{key}" for key in ("early", "guard", "trial", "costs", "edge", "volatility") if given.get(key)]
+    rest = f"Also on: {', '.join(others)}." if others else "What else can be learned was off: it was not shown to pay (docs/learning.md)."
+    return f"{corrected} {rest}"
+
+
 def _times(value: float | None) -> str:
     return DASH if value is None else f"{value:.2f} times"
 
@@ -246,6 +265,7 @@ FILTERS: Final = {
     "on_margin": on_margin,
     "entries": entries,
     "learned": learned,
+    "learning": learning,
     "clause": clause,
     "term": term,
     "setting": setting,

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from forwardtrader.core import atomic
+from forwardtrader.core import atomic, log
 from forwardtrader.reports.pages import charts
 from forwardtrader.reports.pages.formats import FILTERS
 
@@ -18,15 +18,18 @@ TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
 def write_page(path: Path, template: str, context: dict[str, Any], payload: dict[str, Any] | None = None) -> Path:
-    """Render a template to `path`, with its charts' data and plotly.js beside it where it has charts."""
+    """Render a template to `path`, with its charts' data and plotly.js beside it where it has charts; secrets are struck out."""
     if payload is not None:
         charts.place_plotly(path.parent)
-    extra = {
-        "style": _asset("page.css"),
-        "script": "".join(_asset(name) for name in SCRIPTS),
-        "data": None if payload is None else charts.as_script(payload),
-    }
-    atomic.write_text(path, environment().get_template(template).render(**context, **extra))
+    parts = {"style": _asset("page.css"), "script": "".join(_asset(name) for name in SCRIPTS)}
+    if payload is not None:
+        parts["data"] = charts.as_script(payload)
+    # What is ours or long is put in afterwards: to search it for what looks like a secret would find nothing, and take its time.
+    places = {name: f"<{name} place>" for name in parts}  # of no text that came into a page, since that is escaped
+    text = log.redact(environment().get_template(template).render(**context, **{"data": None, **places}))
+    for name, part in parts.items():
+        text = text.replace(places[name], part, 1)
+    atomic.write_text(path, text)
     return path
 
 

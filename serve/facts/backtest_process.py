@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from forwardtrader.backtest.progress import DONE
+from forwardtrader.core import log
 from forwardtrader.core.atomic import private_folder
 from forwardtrader.core.clock import Clock
 from forwardtrader.core.command.child import child_command, child_environment
@@ -92,7 +93,7 @@ class BacktestProcess:
                     command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=child_environment(),
                     pass_fds=(lock.fileno(),), start_new_session=True,
                 )  # fmt: skip
-            shown = shlex.join(["forwardtrader", "backtest", *words])
+            shown = log.redact(shlex.join(["forwardtrader", "backtest", *words]))
             job = {"pid": self._child.pid, "command": shown, "started": self._clock.now().isoformat()}
             (self._folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
 

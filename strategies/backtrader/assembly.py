@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import product
 from typing import Any, Final
 
 import backtrader as bt
@@ -98,6 +99,7 @@ def build_cerebro(
     analyzers: Sequence[tuple[type[bt.Analyzer], Mapping[str, Any]]] = (),
     trade_from: datetime | None = None,
     begins: datetime | None = None,
+    passed: Collection[float] = (),
     saved: Mapping[str, Any] | None = None,
     guard: TradingGuard | None = None,
     learning: LearningSettings = LearningSettings(),  # noqa: B008 - frozen
@@ -118,6 +120,7 @@ def build_cerebro(
         trade_from: orders on earlier bars are refused.
         begins: the first bar that the strategy meets, earlier ones only warm indicators up; `trade_from` where None. It is earlier
             where a strategy meets bars again that it was shown before a restart.
+        passed: bars (open times, UTC epoch seconds) that our strategy and the limits only look at, since a session decided nothing there.
         saved: the state of `LSTMStrategy` before a restart.
         guard: the limits of the account, for every strategy; None for none.
         learning: what our strategy learns from its outcomes.
@@ -141,18 +144,17 @@ def build_cerebro(
         context = FeedContext(feed.rules, feed.timeframe, feed.source, feed.last_bar, feed.facts, feed.members, feed.detail, feed.paused)
         attach(feed.data, context)
         cerebro.adddata(feed.data, name=feed.rules.symbol)
-    for text in resample:
-        for feed in feeds:
-            cerebro.adddata(_longer(feed, Timeframe.parse(text)), name=f"{feed.rules.symbol} {text}")
+    for text, feed in product(resample, feeds):
+        cerebro.adddata(_longer(feed, Timeframe.parse(text)), name=f"{feed.rules.symbol} {text}")
     settings = settings if guard is None else guard.limits.within(settings, len(feeds))
     start = trade_from.timestamp() if trade_from is not None else 0.0
     chosen = broker if broker is not None else venue_broker([feed.rules for feed in feeds], settings, trade_from=start)
     cerebro.setbroker(chosen)
-    ours = {"settings": settings, "saved": saved, "trade_from": start, "learning": learning} if is_ours else {}
+    ours = {"settings": settings, "saved": saved, "learning": learning, "trade_from": start, "passed": passed} if is_ours else {}
     host = hosted(naming_feeds(strategy), settings, begins.timestamp() if begins is not None else start)
     cerebro.addstrategy(host, **{**ours, **(strategy_params or {})})
     if guard is not None:
-        _guard(cerebro, chosen, guard, start)
+        _guard(cerebro, chosen, guard, {"trade_from": start, "passed": passed})
     cerebro.addanalyzer(FillRecorder, _name="fills")
     cerebro.addanalyzer(EquityRecorder, _name="equity")
     cerebro.addanalyzer(StopRecorder, _name="stops")
@@ -172,14 +174,14 @@ def _longer(feed: Feed, length: Timeframe) -> Any:
     return feed.data.longer(length.seconds)
 
 
-def _guard(cerebro: bt.Cerebro, broker: Any, guard: TradingGuard, trade_from: float) -> None:
+def _guard(cerebro: bt.Cerebro, broker: Any, guard: TradingGuard, past: Mapping[str, object]) -> None:
     """Have the broker ask the guard, and an analyzer tell it what happens, before anything else sees a bar."""
     if not hasattr(broker, "guard"):
         raise InvalidSetting(
             f"risk.* limits of every run need a broker of forwardtrader, and {type(broker).__name__} is none; leave them out"
         )
     broker.guard = guard
-    cerebro.addanalyzer(TradingMonitor, guard=guard, trade_from=trade_from, _name="limits")
+    cerebro.addanalyzer(TradingMonitor, guard=guard, **past, _name="limits")
 
 
 def venue_broker(

@@ -159,13 +159,15 @@ class LSTMStrategy(bt.Strategy):
     Params:
         settings: the account, its costs and the knobs of the rule.
         saved: what `state` gave before a restart; None for a new start.
-        trade_from: UTC epoch seconds; earlier bars are only looked at.
+        trade_from: UTC epoch seconds; at earlier bars nothing is decided. Those that `saved` does not know yet are learned from.
+        passed: open times (UTC epoch seconds) of later bars of which the same holds.
         changes: other settings, each with the open time (UTC epoch seconds) of the bar from which on they are in force, in order.
         learning: what is learned from outcomes.
     """
 
     params = (
         ("settings", StrategySettings()), ("saved", None), ("trade_from", 0.0), ("changes", ()), ("learning", LearningSettings()),
+        ("passed", ()),
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -181,6 +183,7 @@ class LSTMStrategy(bt.Strategy):
         self._changes: list[tuple[float, StrategySettings]] = list(self.p.changes)
         self._risk: RiskState | None = None
         self._paid_in = 0.0  # as the broker counts it, of this process
+        self._seen_until = math.inf  # open time of the newest bar that was learned from; before the first there is nothing to catch up on
 
     def start(self) -> None:
         for feed in self._by_data.values():
@@ -201,12 +204,16 @@ class LSTMStrategy(bt.Strategy):
 
     def next(self) -> None:
         now = epoch_seconds(self.lines.datetime[0])
-        if now < self.p.trade_from:
+        if now < self.p.trade_from and now <= self._seen_until:
             return
+        self._seen_until = now
         while self._changes and now >= self._changes[0][0]:
             self._use(self._changes.pop(0)[1])
         if self._learning is not None:
             self._learn(self._learning, now)
+        if now < self.p.trade_from or now in self.p.passed:
+            self._look(now)
+            return
         broker = self.broker
         equity = broker.get_value()
         gate = self._watch(equity, now).gate
@@ -227,6 +234,15 @@ class LSTMStrategy(bt.Strategy):
             feed.manager.on_bar(
                 feed.location_at(now), feed.scale[0], held.size, held.price, feed.close[0], equity, broker.get_cash(), now, gate
             )
+
+    def _look(self, now: float) -> None:
+        """Remember a bar at which nothing is decided any more: what is known of scales and correlations has no gap after a restart."""
+        standings = [feed.standing(now) for feed in self._feeds]
+        if self._portfolio is not None:
+            self._portfolio.look(standings)
+        for one in standings:
+            if one.has_bar:  # whether an order of it was out is not known at a bar that passed
+                one.remember()
 
     def _learn_by(self, learning: LearningSettings, settings: StrategySettings) -> AccountLearning | None:
         first, symbols = self._feeds[0], [feed.manager.market.symbol for feed in self._feeds]
@@ -287,6 +303,7 @@ class LSTMStrategy(bt.Strategy):
         """What must be kept across a restart; plain JSON values."""
         return {
             "version": _STATE_VERSION,
+            **({} if self._seen_until == math.inf else {"until": self._seen_until}),
             "risk": None if self._risk is None else self._risk.as_dict(),
             "books": {feed.manager.market.symbol: feed.manager.state.as_dict() for feed in self._feeds},
             **({} if self._portfolio is None else {"correlations": self._correlations.as_dict()}),
@@ -301,6 +318,7 @@ class LSTMStrategy(bt.Strategy):
         """
         if saved.get("version") != _STATE_VERSION:
             raise InvalidSetting(f"strategy state of version {saved.get('version')} cannot be read; this one reads {_STATE_VERSION}")
+        self._seen_until = float(saved.get("until", math.inf))
         self._risk = None if saved["risk"] is None else RiskState.restore(saved["risk"])
         for feed in self._feeds:
             if feed.manager.market.symbol in saved["books"]:

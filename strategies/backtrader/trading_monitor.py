@@ -25,9 +25,10 @@ class TradingMonitor(Recorder):
     Params:
         guard: the guard that the broker asks.
         trade_from: UTC epoch seconds; earlier bars only warm indicators up.
+        passed: later bars at which nothing was decided.
     """
 
-    params = (("guard", None), ("trade_from", 0.0))
+    params = (("guard", None), ("trade_from", 0.0), ("passed", ()))
 
     def start(self) -> None:
         self._guard: TradingGuard = self.p.guard
@@ -51,7 +52,7 @@ class TradingMonitor(Recorder):
 
     def _notify_cashvalue(self, cash: float, value: float) -> None:
         at = epoch_seconds(self._clock[0])
-        if at < self.p.trade_from:
+        if at < self.p.trade_from or at in self.p.passed:
             return
         broker = self.strategy.broker
         for data, held in broker.holdings.held.items():

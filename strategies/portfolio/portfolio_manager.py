@@ -41,6 +41,11 @@ class Standing:
     is_free: bool = False
     steady: float = math.nan
 
+    def remember(self) -> None:
+        """Take in the forecast: the one to act on, and the remembered scale."""
+        self.location, self.scale = self.manager.outlook(self.location, self.scale)
+        self.steady = self.manager.take_in(self.scale)
+
 
 class CorrelationSource(Protocol):
     """What knows how the symbols move together; a replay has it worked out beforehand."""
@@ -85,15 +90,18 @@ class PortfolioManager:
         signals = [self._signal(outlook, target, gate) for outlook, target in zip(outlooks, wanted, strict=True)]
         self._send(standings, outlooks, signals, equity, cash)
 
-    def _take_in(self, standings: Sequence[Standing], equity: float, now: float) -> None:
+    def look(self, standings: Sequence[Standing]) -> None:
+        """Remember how the symbols moved."""
         closes = [one.close if one.has_bar else None for one in standings]
         learn(self.correlations, closes, [one.scale for one in standings], self.horizon, self.rule)
+
+    def _take_in(self, standings: Sequence[Standing], equity: float, now: float) -> None:
+        self.look(standings)
         for one in standings:
             one.is_free = one.has_bar and not one.manager.busy
             one.size = one.manager.without_dust(one.size, one.close)
             if one.is_free:
-                one.location, one.scale = one.manager.outlook(one.location, one.scale)
-                one.steady = one.manager.take_in(one.scale)
+                one.remember()
             elif one.has_bar:
                 one.manager.attend(one.size, one.paid, one.close, equity, now)
 

@@ -66,6 +66,11 @@ def test_an_unknown_key_is_answered_with_the_nearest(tmp_path: Path, text: str, 
         ("models.train_window", "2 years", "2 years"),
         ("feeds.source", "cloud", "feeds.source"),
         ("models.train_window", "2d", "train_window is shorter"),
+        ("models.seed", -1, "models.seed"),
+        ("feeds.sample_seed", -1, "feeds.sample_seed"),
+        ("models.horizons", [0, 4], "models.horizons"),
+        ("models.horizon_weights", [-1.0, 1.0], "models.horizon_weights"),
+        ("live.sessions_path", "", "live.sessions_path"),
     ],
 )
 def test_a_value_out_of_range_is_one_line_that_names_the_setting(key: str, value: Any, said: str) -> None:
@@ -116,8 +121,10 @@ def test_settings_cannot_be_changed_after_they_are_read() -> None:
 
 
 def test_one_switch_freezes_all_that_is_learned_from_outcomes() -> None:
-    everything = {f"learning.{key}": True for key in ("adaptive", "early", "costs", "edge", "volatility")} | {"learning.trial": 168}
+    everything = {f"learning.{key}": True for key in ("intervals", "adaptive", "early", "costs", "edge", "volatility")} | {
+        "learning.trial": 168
+    }
     assert load_settings(overrides=everything, environment={}).learning.trades_by_outcomes
     frozen = load_settings(overrides={**everything, "learning.freeze": True}, environment={}).learning
     assert frozen == LearningSettings(freeze=True)
-    assert not (frozen.trades_by_outcomes or frozen.decides_models or frozen.adaptive)
+    assert not (frozen.trades_by_outcomes or frozen.decides_models or frozen.corrects("lstm"))

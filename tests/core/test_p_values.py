@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from forwardtrader.core import p_values
-from forwardtrader.models.online.champion import contest
+from forwardtrader.models.folds.champion import contest
 from forwardtrader.reports.pages import formats
 from forwardtrader.reports.statistics.random_entries import ExposurePath, compare
 from forwardtrader.reports.statistics.selection.overfitting import backtest_overfitting

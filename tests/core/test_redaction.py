@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+import markupsafe
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -41,8 +45,18 @@ def forms(value: str) -> dict[str, str]:
         "plain": value, "json": escaped, "json in json": json.dumps({"said": escaped}),
         "json as text": json.dumps(value, ensure_ascii=False),
         "repr": repr(value), "one line": " ".join(value.split()), "url": quote(value, safe=""), "form": quote_plus(value),
-        "page": html.escape(value),
+        "page": html.escape(value), "template": str(markupsafe.escape(value)), "bytes": repr(value.encode())[1:],
+        "url within a url": quote(quote(value, safe=""), safe=""), "url in small letters": re.sub("%..", lower, quote(value, safe="")),
+        "json of others": escaped.replace("/", "\\/"), "json in a page": re.sub("[<>&']", as_code, escaped), "hex": value.encode().hex(),
     }  # fmt: skip
+
+
+def lower(found: re.Match[str]) -> str:
+    return found[0].lower()
+
+
+def as_code(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 @pytest.mark.parametrize("name", [name for name in SECRETS if name != "HTTPS_PROXY"])
@@ -50,6 +64,15 @@ def test_a_value_is_struck_out_in_every_form(known: None, name: str) -> None:
     for form, text in forms(SECRETS[name]).items():
         left = redact(f"the venue said {text} to us")
         assert left.replace('"', "").replace("'", "").replace("\\", "").replace("{said: ***}", "***") == "the venue said *** to us", form
+
+
+@pytest.mark.parametrize("name", ["OKX_PASSPHRASE", "BINANCE_API_KEY", "DB_PASSWORD"])
+@pytest.mark.parametrize("user", ["", "a:", "ab:", "abc:"])
+def test_a_value_is_struck_out_of_what_is_base64(known: None, name: str, user: str) -> None:
+    for coded in (base64.b64encode, base64.urlsafe_b64encode):
+        whole = coded(f"{user}{SECRETS[name]}:more".encode()).decode()
+        left = redact(f"Basic {whole} end")
+        assert left.count("***") == 1 and len(left.replace("***", "")) <= len("Basic  end") + len(user) * 4 / 3 + 12, (whole, left)
 
 
 def test_one_line_of_a_key_of_several_is_struck_out(known: None) -> None:
@@ -80,6 +103,15 @@ def test_a_key_that_stands_escaped_in_the_environment_is_struck_out_as_it_is_use
         ("apiSecret=abc&x=1", "apiSecret=***&x=1"),
         ("POST /bot12345:AbCd-e_f/sendMessage", "POST /bot***/sendMessage"),
         ("http://me:pw@127.0.0.1:80/x and wss://me@h", "http://***@127.0.0.1:80/x and wss://***@h"),
+        ("http://me:p@w@h/x", "http://***@h/x"),
+        ("https://x/y?a=1&key=abc&auth=d%20e#f", "https://x/y?a=1&key=***&auth=***#f"),
+        ("monkey=1 sort?order=key=2", "monkey=1 sort?order=key=2"),
+        ("Set-Cookie: sid=abc; Path=/\nHost: x", "Set-Cookie: ***\nHost: x"),
+        ("{'Cookie': 'a=b; c=d', 'n': 1}", "{'Cookie': '***', 'n': 1}"),
+        ("psql --password hunter2 --port 5", "psql --password *** --port 5"),
+        ("Bearer of eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-D_1 end", "Bearer of *** end"),
+        ("token 1234567890:AAbbCC-ddEEff_ggHHiiJJkkLLmmNNooPPq at 12:30", "token *** at 12:30"),
+        ("-----BEGIN PRIVATE KEY-----\nMHc\n-----END PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----***-----END PRIVATE KEY-----"),
         ("by design: it is signed, mail a@b.c", "by design: it is signed, mail a@b.c"),
     ],
 )  # fmt: skip
@@ -89,6 +121,31 @@ def test_what_is_unknown_is_struck_out_by_the_name_before_it(text: str, left: st
 
 def test_the_password_of_an_address_is_struck_out_alone_too(known: None) -> None:
     assert redact("proxy.example refused joe:hunter22, that is hunter22") == "proxy.example refused ***, that is ***"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("HTTPS_PROXY", "http://joe:p%40ss%21w0rd@proxy.example:80", "p@ss!w0rd"), ("ALL_PROXY", "joe:swordfish@proxy:80", "swordfish"),
+        ("DATABASE", "host=db user=me password=open-sesame", "open-sesame"),
+        ("STORE", "Endpoint=x;SharedAccessKey=Zm9vYmFy;n=1", "Zm9vYmFy"),
+        ("DB_PWD", "letmein-1", "letmein-1"), ("BOX_PASSCODE", "letmein-2", "letmein-2"),
+    ],
+)  # fmt: skip
+def test_what_a_variable_holds_is_known_as_it_is_used(monkeypatch: pytest.MonkeyPatch, name: str, value: str, secret: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert redact(f"it refused {secret} for PWD=/home/me and key=value") == "it refused *** for PWD=/home/me and key=value"
+
+
+def test_what_settings_hold_in_addresses_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VENDOR", "open-sesame-9")
+    factor = {"kind": "json", "name": "x", "url": "https://h/v1?k=${VENDOR}&z=lit3ral9token77", "column": "v", "known_after": "1h"}
+    feeds = {"exchange_url": "http://bob:set%20word@h", "factors": [factor]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"feeds": feeds, "live": {"heartbeat_url": "https://h/ping/of-mine"}}))
+    load_settings()
+    left = redact("GET /ping/of-mine?x; bob, 'set word', open-sesame-9, lit3ral9token77")
+    assert left == "GET ***?x; bob, '***', ***, ***"
 
 
 def test_numbers_and_words_that_hold_a_short_secret_are_left(known: None) -> None:
@@ -154,7 +211,8 @@ def test_a_value_that_is_a_word_of_every_log_blanks_nothing(monkeypatch: pytest.
 
 def test_what_python_itself_prints_is_redacted(tmp_path: Path) -> None:
     program = (
-        "import logging, sys, threading; from forwardtrader.core import log; log.redact_stderr(); "
+        "import logging, sys, threading, warnings; from forwardtrader.core import log; log.redact_stderr(); "
+        "warnings.warn('beware of Kk01Kk02Kk03');"
         "logging.getLogger('asyncio').error('never retrieved: %s', 'Kk01Kk02Kk03');"
         "t = threading.Thread(target=lambda: 1 / 0 if 0 else (_ for _ in ()).throw(ValueError('Kk01Kk02Kk03'))); t.start(); t.join();"
         "raise SystemError('Kk01Kk02Kk03')"
@@ -162,6 +220,7 @@ def test_what_python_itself_prints_is_redacted(tmp_path: Path) -> None:
     environment = {**os.environ, "SOME_API_KEY": "Kk01Kk02Kk03", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-P", "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and done.stderr.count("Error: ***") == 2 and "never retrieved: ***" in done.stderr
+    assert "UserWarning: beware of ***" in done.stderr
     assert "Kk01" not in done.stderr.replace("throw(ValueError('***", "")
 
 
@@ -192,6 +251,20 @@ def test_a_line_of_the_log_stays_json_whatever_was_struck_out(known: None, tmp_p
     assert (said["chat"], said["bars"], said["text"]) == ("***", 12, "***")
     assert said["deep"] == {"api_key": "***", "all": ["***", 1.5, None]}
     assert failed["event"] == "failed ***" and failed["traceback"].endswith("ValueError: ***")
+
+
+@pytest.mark.parametrize(
+    ("tree", "left"),
+    [
+        ({"password": 1234}, {"password": "***"}),
+        ({"api_keys": ["a", "b"], "Cookie": "a=b"}, {"api_keys": "***", "Cookie": "***"}),
+        ({"headers": [["X-MBX-APIKEY", "abc"], (b"API-Sign", "d"), ["n", "1"]]},
+         {"headers": [["X-MBX-APIKEY", "***"], ["API-Sign", "***"], ["n", "1"]]}),
+        ({"token": 7, "tokens": [1, 2], "secret": None}, {"token": 7, "tokens": [1, 2], "secret": None}),
+    ],
+)  # fmt: skip
+def test_what_has_the_name_of_a_secret_is_struck_out_of_a_tree(tree: object, left: object) -> None:
+    assert redacted(tree, numbers=False) == left
 
 
 def test_a_tree_keeps_its_shape() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import os
 import socket
@@ -11,7 +13,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
+import markupsafe
 import pandas as pd
 import pytest
 
@@ -20,23 +24,60 @@ from tests.live.telegram.bot_server import Bot, telegram
 
 SECRETS = {
     "TELEGRAM_BOT_TOKEN": "123456789:AAbbCC-ddEEff_gg", "TELEGRAM_CHAT_ID": "-1009876543", "BINANCE_API_KEY": "Kk01Kk02Kk03",
-    "BINANCE_API_SECRET": "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\n-----END PRIVATE KEY-----", "OKX_PASSPHRASE": "o-p en",
+    "BINANCE_API_SECRET": "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\n-----END PRIVATE KEY-----", "OKX_PASSPHRASE": "o-p <'en",
+    "HTTPS_PROXY": "http://joe:p%40ss%21w0rd@127.0.0.1:9", "VENDOR": "opensesame", "DB_DSN": "host=db user=me password=let-me-in",
 }  # fmt: skip
 SMALL = ("models.train_window=10d", "models.retrain_every=5d", "models.epochs=1", "models.seeds=1", "models.units=4")
-# As a library that quotes what it sent in what it raises.
+SETTINGS = """
+feeds:
+  factors:
+  - {kind: json, name: mine, url: "http://127.0.0.1:9/v1?k=${VENDOR}&z=lit3ral9token77", column: v, known_after: 1h}
+live: {heartbeat_url: "http://127.0.0.1:9/ping/hook-secret-1"}
+"""
+# What of all this is a secret, in the form in which it is used.
+PIECES = [
+    *(value for name, value in SECRETS.items() if name not in ("HTTPS_PROXY", "DB_DSN")), "p@ss!w0rd", "joe:p%40ss%21w0rd", "let-me-in",
+    "lit3ral9token77", "/ping/hook-secret-1",
+]  # fmt: skip
+# As a library that quotes what it sent in what it raises, in every form in which it may have sent it.
 LEAKY = """
-import json
+import json, warnings
 from pathlib import Path
 import backtrader as bt
 
-SECRETS = json.loads(Path("told.json").read_text())
+FORMS = json.loads(Path("forms.json").read_text())
+
+class VendorError(Exception):
+    def __init__(self, request):
+        super().__init__("refused")
+        self.request = request
+
+    def __str__(self):
+        return f"401 for {self.request}"
 
 class Leaky(bt.Strategy):
+    params = (("api_token", "t0ken-of-a-parameter"), ("note", "opensesame"))
+
     def next(self):
         if len(self) % 2:
-            told = json.dumps(SECRETS)
-            raise ValueError(f"{told} {json.dumps(told)} {list(SECRETS.values())} https://joe:hunter22@host/x?signature=deadbeef01")
+            warnings.warn(" ".join(FORMS))
+            raise VendorError(f"{FORMS} {json.dumps(FORMS)} https://joe:hunter22@host/x?signature=deadbeef01")
 """
+
+
+def forms(piece: str) -> list[str]:
+    """A secret as it may stand in a text."""
+    as_bytes, in_json = piece.encode(), json.dumps(piece)[1:-1]
+    return [
+        piece, in_json, json.dumps(in_json)[1:-1], quote(piece, safe=""), quote(quote(piece, safe=""), safe=""), html.escape(piece),
+        str(markupsafe.escape(piece)), as_bytes.hex(), base64.b64encode(as_bytes).decode().rstrip("="),
+        in_header(piece)[6:-4],
+    ]  # fmt: skip
+
+
+def in_header(piece: str) -> str:
+    """Behind a user's name, as basic authentication has it."""
+    return base64.b64encode(f"joe:{piece}".encode()).decode()
 
 
 @pytest.fixture
@@ -62,7 +103,9 @@ def project(folder: Path, **more: str) -> None:
     lines = [f"{name}={json.dumps(value)}" for name, value in (SECRETS | more).items()]
     (folder / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "leaky.py").write_text(LEAKY, encoding="utf-8")
-    (folder / "told.json").write_text(json.dumps(SECRETS), encoding="utf-8")
+    (folder / "config.yaml").write_text(SETTINGS, encoding="utf-8")
+    planted = [form for piece in PIECES for form in (*forms(piece)[:-1], in_header(piece))]
+    (folder / "forms.json").write_text(json.dumps(planted), encoding="utf-8")
 
 
 def session(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -97,9 +140,13 @@ def test_alerts_and_mirror_follow_the_file_and_no_secret_is_written(tmp_path: Pa
     assert {told["chat_id"] for told in bot.heard} == {SECRETS["TELEGRAM_CHAT_ID"]}
     assert any("iteration failed" in told["text"] for told in bot.heard)
 
-    pieces = [*SECRETS.values(), "MIGHAgEAMBMGByqGSM49AgEG", "AAbbCC", "9876543", "hunter22", "deadbeef01"]
+    pieces = ["MIGHAgEAMBMGByqGSM49AgEG", "AAbbCC", "9876543", "hunter22", "deadbeef01", "t0ken-of-a-parameter"]
+    pieces += [form for piece in PIECES for form in forms(piece)]
     leaks = {(str(path.relative_to(tmp_path)), piece) for path, text in texts_below(tmp_path / "var") for piece in pieces if piece in text}
-    assert leaks == set()
+    plan = tmp_path / "var/sessions/one/plan.json"
+    # Who writes a key into an address, in place of ${NAME}, has it in the settings that a restart needs; they are for this user alone.
+    assert leaks - {("var/sessions/one/plan.json", "lit3ral9token77")} == set()
+    assert plan.stat().st_mode & 0o077 == 0
     said = done.stdout + done.stderr + "".join(told["text"] for told in bot.heard)
     assert [piece for piece in pieces if piece in said] == []
     log = (tmp_path / "var/sessions/one/log.jsonl").read_text(encoding="utf-8").splitlines()

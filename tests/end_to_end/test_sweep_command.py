@@ -75,6 +75,21 @@ def test_every_point_is_one_trial_and_the_chosen_ones_own_run_is_no_further_one(
     assert again["strategy"]["trials"] == 6
 
 
+def test_a_secret_among_the_parameters_of_a_strategy_is_in_no_file_and_on_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "Kk01Kk02Kk03")
+    Path("keyed.py").write_text("import backtrader as bt\n\nclass Keyed(bt.Strategy):\n    params = (('note', ''), ('api_token', ''))\n")
+    Path("sweep.yaml").write_text("strategy.note: [Kk01Kk02Kk03, other]\nstrategy.api_token: [t0ken-of-mine]\n", encoding="utf-8")
+    loud = [word for word in PLAIN if word != "--quiet"]
+    assert command([*loud, "--sweep", "sweep.yaml", "--strategy", "keyed.py:Keyed"], CLOCK) == 0
+    said = capfd.readouterr()
+    written = [path.read_bytes() for path in Path("reports").rglob("*") if path.is_file() and not path.name.startswith("plotly")]
+    for secret in ("Kk01", "t0ken-of-mine"):
+        assert secret not in said.out + said.err and not any(secret.encode() in text for text in written), secret
+    assert set(pd.read_parquet(told()["folder"] / "points.parquet")["strategy.note"]) == {"***", "other"}
+
+
 @pytest.mark.slow
 def test_a_point_with_limits_of_the_account_is_the_run_with_them() -> None:
     assert sweep("risk.max_daily_loss: [0.002, null]\nrisk.max_drawdown: [0.004]\n") == 0

@@ -105,8 +105,9 @@ def _shown_files() -> dict[str, str]:
 def _write_candles(folder: Path) -> None:
     hours = pd.date_range("2022-06-01", "2024-12-31", freq="h", tz="UTC")  # what is imported is what later runs trade on
     days = pd.date_range("2012-01-01", "2020-12-31", freq="D", tz="UTC")
-    for name in ("BTCUSDT-1h.csv", "btc-1h.csv", "candles.csv", "candles.csv.gz"):
+    for name in ("BTCUSDT-1h.csv", "btc-1h.csv", "binance.csv", "candles.csv", "candles.csv.gz"):
         _candles(hours, 0).to_csv(folder / name, index=False)
+    _elsewhere(_candles(hours, 0)).to_csv(folder / "kraken.csv", index=False)
     _candles(hours[::4], 0).to_csv(folder / "btc-4h.csv", index=False)
     minutes = pd.date_range("2024-07-01", "2024-07-15", freq="min", tz="UTC", inclusive="left")
     _finer(_candles(hours, 0), minutes).to_csv(folder / "btc-1m.csv", index=False)
@@ -126,6 +127,12 @@ def _finer(hours: pd.DataFrame, minutes: pd.DatetimeIndex) -> pd.DataFrame:
     first = np.where(at == 0, whole["open"], np.concatenate([[np.nan], close[:-1]]))
     prices = {"open": first, "high": np.maximum(first, close), "low": np.minimum(first, close), "close": close}
     return pd.DataFrame({"timestamp": minutes, **prices, "volume": 10.0 / 60.0})
+
+
+def _elsewhere(candles: pd.DataFrame) -> pd.DataFrame:
+    """The same market at another venue, a few hundredths of a percent apart."""
+    apart = np.random.default_rng(3).normal(1, 2e-4, len(candles))
+    return candles.assign(**{name: candles[name] * apart for name in ("open", "high", "low", "close")})
 
 
 def _candles(times: pd.DatetimeIndex, seed: int) -> pd.DataFrame:

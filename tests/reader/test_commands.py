@@ -38,8 +38,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (ROOT / ".venv/bin/activate").is_file():
         pytest.skip("this checkout has no .venv; make backtest makes it")
     folder = make_checkout(tmp_path_factory.mktemp("reader"))
-    ended(folder, "forwardtrader import BTCUSDT-1h.csv --symbol BTC/USDT --timeframe 1h")
-    ended(folder, "forwardtrader import btc-4h.csv --symbol BTC/USDT --timeframe 4h")
+    for file, timeframe in (("BTCUSDT-1h.csv", "1h"), ("btc-4h.csv", "4h"), ("btc-1m.csv", "1m")):
+        ended(folder, f"forwardtrader import {file} --symbol BTC/USDT --timeframe {timeframe}")
     ended(folder, _SESSION.format(name="demo-1", speed="lockstep") + " --bars 12")
     ended(folder, "python run_backtest.py --from 2024-05-01 --to 2024-08-31")
     for fast in (10, 20):

@@ -51,6 +51,23 @@ def test_every_different_setting_is_a_trial(ledger: TrialLedger) -> None:
     assert ledger.tries_on({"BTC/USDT": prices()}, 365).trials == 3
 
 
+def test_no_secret_of_a_parameter_is_kept_or_shown(
+    ledger: TrialLedger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "x.py:Mine(api_token='t0ken', note='Kk01Kk02Kk03')"
+    monkeypatch.setenv("SOME_API_KEY", "Kk01Kk02Kk03")
+    ledger.record(replace(trial("a"), what=told))
+    assert b"t0ken" not in ledger.path.read_bytes() and b"Kk01" not in ledger.path.read_bytes()
+    monkeypatch.delenv("SOME_API_KEY")
+    ledger.record(replace(trial("b"), what=told))
+    monkeypatch.setenv("SOME_API_KEY", "Kk01Kk02Kk03")
+    assert b"Kk01" in ledger.path.read_bytes(), "as an earlier version may have kept one"
+    for more in ([], ["--json"]):
+        assert main(["--ledger", str(ledger.path), *more]) == 0
+        shown = capsys.readouterr().out
+        assert "t0ken" not in shown and "Kk01" not in shown and "**" in shown
+
+
 def test_an_equal_rerun_is_no_new_trial(ledger: TrialLedger) -> None:
     assert ledger.record(trial("a"))
     assert not ledger.record(trial("a"))

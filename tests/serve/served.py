@@ -139,34 +139,3 @@ def opened(browser: Browser, served: Served, path: str = "/", **options: Any) ->
         yield page, said
     finally:
         context.close()
-
-
-CONTRAST: Final = """() => {
-  const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
-  const linear = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : Math.pow((v + 0.055) / 1.055, 2.4);
-  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
-  function behind(node) {
-    for (let at = node; at; at = at.parentElement) {
-      const c = rgb(getComputedStyle(at).backgroundColor);
-      if (c.length && (c[3] === undefined || c[3] > 0.99)) return c;
-    }
-    return [255, 255, 255];
-  }
-  const found = [];
-  for (const node of document.querySelectorAll("body *")) {
-    const own = Array.from(node.childNodes).some((each) => each.nodeType === 3 && each.textContent.trim());
-    if (!own || !node.offsetParent || node.closest("svg, script, style") || node.disabled) continue;
-    const style = getComputedStyle(node), size = parseFloat(style.fontSize);
-    const a = light(rgb(style.color)), b = light(behind(node));
-    const least = size >= 24 || (size >= 18.66 && style.fontWeight >= 700) ? 3 : 4.5;
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < least) found.push(node.textContent.trim().slice(0, 40) + " " + ratio.toFixed(2));
-  }
-  return found;
-}"""
-
-
-def faint_texts(page: Page) -> list[str]:
-    """Texts whose contrast is below AA."""
-    found: list[str] = page.evaluate(CONTRAST)
-    return found

@@ -48,6 +48,8 @@ class EquityRecorder(Recorder):
         margin = getattr(self._broker, "margin", None)
         if margin is not None:  # where positions take no cash, what is not in the market
             cash = value - margin.account.value()
+        elif getattr(self._broker, "leverage", 0.0):  # a venue's account on margin
+            cash = self._broker.cash
         shares = self._broker.fundshares
         if shares != self._shares:
             share = self._shares / shares

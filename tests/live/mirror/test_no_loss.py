@@ -1,7 +1,7 @@
-"""A hundred thousand documents through restarts of the emulator, which forgets everything, and kills of the process that writes them.
+"""A hundred thousand documents through restarts of the emulator, which forgets everything, and as many kills of whoever writes them.
 
 It writes no more than a fiftieth of them ahead of what was sent, so that a restart has much to forget.
-How many, and how often: FIRESTORE_EVENTS and FIRESTORE_FAULTS; `make firestore-soak` runs it.
+How many, and how often each: FIRESTORE_EVENTS and FIRESTORE_FAULTS; `make firestore-soak` runs it.
 """
 
 from __future__ import annotations
@@ -96,9 +96,10 @@ def test_no_document_is_lost_through_restarts_and_kills(emulator: Emulator, tmp_
     project, random_ = new_project(), random.Random(7)
     writer = Writer(tmp_path, project)
     writer.start()
-    for at in sorted(random_.randrange(EVENTS) for _ in range(2 * FAULTS)):
+    restarts = random_.sample([True, False] * FAULTS, 2 * FAULTS)
+    for at, is_restart in zip(sorted(random_.randrange(EVENTS) for _ in restarts), restarts, strict=True):
         wait_for(lambda at=at: writer.acknowledged() >= at or writer.is_over, 3600.0)  # type: ignore[misc]
-        if random_.random() < 0.5:
+        if is_restart:
             emulator.stop()
             time.sleep(random_.random())
             emulator.start()

@@ -236,9 +236,14 @@ def key(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path | str], None]:
 def test_a_key_that_is_missing_malformed_or_of_another_project_is_one_line(key: Callable[[Path | str], None], tmp_path: Path) -> None:
     (tmp_path / "empty.json").write_text("{}")
     (tmp_path / "torn.json").write_text('{"type": "service_acc')
+    (tmp_path / "list.json").write_text("[1, 2]")
+    (tmp_path / "text.json").write_text('"a key"')
+    (tmp_path / "number.json").write_text(json.dumps(json.loads(key_file(tmp_path).read_text()) | {"private_key": 5}))
     for path, said in (
         ("", "FIREBASE_CREDENTIALS_PATH is not"), (tmp_path / "none.json", "not a readable service account key"),
         (tmp_path / "empty.json", "not a readable"), (tmp_path / "torn.json", "not a readable"), (tmp_path, "not a readable"),
+        (tmp_path / "list.json", "not a readable"), (tmp_path / "text.json", "not a readable"),
+        (tmp_path / "number.json", "not a readable"),
         (key_file(tmp_path), "for project mine, not practice"),
     ):  # fmt: skip
         key(path)
@@ -249,7 +254,7 @@ def test_a_key_that_is_missing_malformed_or_of_another_project_is_one_line(key: 
 
 
 @contextmanager
-def token_server(status: int, answer: dict[str, str]) -> Iterator[str]:
+def token_server(status: int, answer: Any) -> Iterator[str]:
     class Answer(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -279,6 +284,38 @@ def test_a_key_that_was_revoked_is_told_from_a_network_that_is_down(key: Callabl
             FirestoreMirror(project).check("here")
     with pytest.raises(VenueUnreachable):  # nobody answers there any more
         FirestoreMirror(project).check("here")
+
+
+SKEWED = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values."
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "kind", "said"),
+    [
+        (400, {"error": "invalid_grant", "error_description": SKEWED}, ConfigError, "clock is wrong"),
+        (400, {"error": "invalid_grant", "error_description": "Invalid grant: account not found"}, ConfigError, "revoked"),
+        (401, {"error": "deleted_client"}, ConfigError, "revoked"),
+        (500, {"error": "internal_failure"}, VenueUnreachable, "does not answer"),
+        (200, {"welcome": "log in to this network"}, VenueUnreachable, "does not answer"),
+        (200, "<html>log in to this network</html>", VenueUnreachable, "does not answer"),
+    ],
+)
+def test_what_answers_in_place_of_a_token_is_told_apart(
+    status: int, answer: Any, kind: type[TradingError], said: str, key: Callable[[Path | str], None], tmp_path: Path
+) -> None:
+    project = new_project()
+    with token_server(status, answer) as address:
+        key(key_file(tmp_path, project, token_uri=address))
+        with pytest.raises(kind, match=said) as found:
+            FirestoreMirror(project).check("here")
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8085", "127.0.0.1", "127.0.0.1:abc", "::::", "two words:80"])
+def test_what_is_no_address_of_an_emulator_is_the_users_to_mend(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", address)
+    with pytest.raises(ConfigError, match="write it as HOST:PORT"):
+        FirestoreMirror(new_project())
 
 
 class Refuse(grpc.GenericRpcHandler):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from forwardtrader.live.parity.record import Recorded, read_session
 from forwardtrader.live.parity.replay import replay
+from forwardtrader.models.signal_bars import SignalBars
 from tests.live.session_runner import Momentum, request_for, run
 
 SYMBOL = "BTC/USDT"
@@ -52,3 +54,21 @@ def test_a_person_who_lifts_a_halt_of_the_limits_lifts_it_in_the_replay_at_the_s
     pd.testing.assert_frame_equal(
         resumed["orders"][resumed["orders"]["timestamp"] <= refused.iloc[5]], halted[halted["timestamp"] <= refused.iloc[5]]
     )
+
+
+def test_features_see_a_trusted_venues_bars_where_the_session_saw_them_and_fills_stay_its_own(session: Recorded, tmp_path: Path) -> None:
+    """A bar that the judge of several venues put in place of the session's own moves forecasts from its close on, and no price paid."""
+    models = session.settings.models.model_copy(update={"forecaster": "huber_linear", "save_path": str(tmp_path)})
+    strategies = session.settings.strategies.model_copy(update={"horizon": 24, "margin": 0.0})
+    own = replace(session, settings=session.settings.model_copy(update={"models": models, "strategies": strategies}))
+    frame = own.candles[SYMBOL]
+    at, bar = frame.index[40], frame.iloc[40]
+    trusted = (bar["open"], bar["high"] * 1.03, bar["low"], bar["close"] * 1.03, bar["volume"])
+    signals = {SYMBOL: SignalBars([(int(at.timestamp() * 1000), trusted)])}
+    before, after = replay(own), replay(replace(own, signals=signals))
+    first, second = (each["forecasts"].set_index("timestamp")["location"] for each in (before, after))
+    assert first.index[first != second][0] == at
+    for fill in after["fills"].itertuples():
+        met = frame.loc[fill.timestamp]
+        assert met["low"] * 0.999 <= fill.price <= met["high"] * 1.001
+    pd.testing.assert_series_equal(first, replay(own)["forecasts"].set_index("timestamp")["location"], check_exact=True)

@@ -17,11 +17,11 @@ from forwardtrader.live.telegram import bot as door
 from tests.live.telegram.bot_server import telegram
 
 
-def checked(folder: Path, *words: str) -> tuple[int, list[str]]:
+def checked(folder: Path, *words: str, width: int = 200) -> tuple[int, list[str]]:
     settings = (f"live.sessions_path={folder}", f"models.save_path={folder / 'models'}", "live.telegram=false")
     request = read_request(["--sandbox", *(word for setting in settings for word in ("--set", setting)), *words])
     out = io.StringIO()
-    return preflight(request, SystemClock(), Console(file=out, width=200)), out.getvalue().splitlines()
+    return preflight(request, SystemClock(), Console(file=out, width=width)), out.getvalue().splitlines()
 
 
 def test_on_the_practice_exchange_everything_is_in_place_without_keys(tmp_path: Path) -> None:
@@ -50,6 +50,7 @@ def test_what_is_missing_is_named_and_the_other_checks_go_on(tmp_path: Path, mon
         ([], "https://somewhere.example/x", "FAIL  Telegram: a webhook receives"),
         ([401], "", "FAIL  Telegram: Telegram refuses the bot token"),
         ({"known_chat": False}, "", "FAIL  Telegram: Telegram refuses the chat"),
+        ({"is_blocked": True}, "", "FAIL  Telegram: Telegram refuses the chat"),
         ({"clock_off_s": 95.0}, "", "FAIL  Telegram: this machine's clock is +"),
     ],
 )
@@ -67,6 +68,13 @@ def test_the_bot_is_asked_whether_it_may_write_and_is_alone(
         assert len(bot.updates(0, 0)) == 1
     assert any(line.startswith(says) for line in lines), lines
     assert (code == 0) is says.startswith("ok") and "AAsecret" not in "".join(lines)
+
+
+def test_a_check_is_one_line_however_narrow_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "no address")
+    code, lines = checked(tmp_path, "--set", "live.firestore_project=practice", width=40)
+    assert code == 2 and all(line.startswith(("ok    ", "FAIL  ")) for line in lines)
+    assert any(line.startswith("FAIL  Firestore: FIRESTORE_EMULATOR_HOST is 'no address'; write it as HOST:PORT") for line in lines)
 
 
 def test_without_the_library_the_check_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def request(folder: Path, project: str, *flags: str) -> LiveRequest:
 
 
 def test_where_firestore_is_not_set_up_nothing_is_asked(tmp_path: Path) -> None:
-    require_shared_state(request(tmp_path, ""))
+    require_shared_state(request(tmp_path, ""), pytest.fail)
     assert mirror_status(request(tmp_path, "").settings.live, SystemClock()) is None
     with pytest.raises(ConfigError, match=r"live\.firestore_project is empty"):
         synchronised(request(tmp_path, ""), SystemClock())
@@ -49,12 +49,15 @@ def test_what_is_set_up_wrong_is_refused_and_an_outage_where_the_settings_say_so
     monkeypatch.setenv("FIREBASE_CREDENTIALS_PATH", str(tmp_path / "none.json"))
     for outage in ("trade", "hold"):
         with pytest.raises(ConfigError, match="service account key"):
-            require_shared_state(request(tmp_path, new_project(), f"live.firestore_outage={outage}"))
+            require_shared_state(request(tmp_path, new_project(), f"live.firestore_outage={outage}"), pytest.fail)
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
     project = new_project()
-    require_shared_state(request(tmp_path, project))
+    said: list[str] = []
+    require_shared_state(request(tmp_path, project), said.append)
+    [line] = said
+    assert line.startswith("no mirror for now: the Firestore emulator at 127.0.0.1") and "trading goes on without it" in line
     with pytest.raises(VenueUnreachable):
-        require_shared_state(request(tmp_path, project, "live.firestore_outage=hold"))
+        require_shared_state(request(tmp_path, project, "live.firestore_outage=hold"), pytest.fail)
     with pytest.raises(VenueUnreachable):
         check_shared_state(request(tmp_path, project))
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.errors import ConfigError, StartRefused, UnknownSymbol
+from forwardtrader.core.errors import ConfigError, StartRefused, StoreDamaged, UnknownSymbol
 from forwardtrader.core.rooms.factor import FactorSettings
+from forwardtrader.core.settings import LearningSettings
+from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.request import read_request
 from forwardtrader.live.session.setup import _upgraded, open_market
 from tests.live.session_runner import request_for, run
@@ -22,6 +25,12 @@ def test_factors_of_a_plan_of_another_version_are_the_same_where_both_say_the_sa
     assert _upgraded("factors", planned, now) == now
     assert _upgraded("factors", [{"file": ""}], now) != now
     assert _upgraded("factors", [], []) == []
+
+
+def test_a_session_of_before_intervals_were_corrected_goes_on_as_it_began() -> None:
+    now = LearningSettings().model_dump(mode="json")
+    planned = {key: value for key, value in now.items() if key != "intervals"}
+    assert _upgraded("learning", planned, now) == {**now, "intervals": False}
 
 
 def test_a_session_cannot_go_on_with_other_symbols(tmp_path: Path) -> None:
@@ -48,10 +57,23 @@ def test_a_session_of_another_version_is_resumed_when_the_settings_that_both_kno
 def test_a_damaged_plan_is_one_line_that_says_what_to_do(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "plan.json").write_bytes(content)
+    (tmp_path / "one" / "session.db").touch()
     with pytest.raises(
         ConfigError, match=r"plan.json is damaged; put a copy of it back, or start a session of another name with --session"
     ):
         run(request_for(tmp_path, "one", 3))
+
+
+def test_a_session_whose_record_is_gone_is_not_begun_anew_in_its_place(tmp_path: Path) -> None:
+    request = request_for(tmp_path, "one", 3, symbols=("BTC/USDT",))
+    assert run(request) == 0
+    kept = (tmp_path / "one" / "session.db").rename(tmp_path / "copy.db")
+    with pytest.raises(StoreDamaged, match=r"session.db is gone; put a copy of it back, or start a session of another name"):
+        run(request)
+    kept.rename(tmp_path / "one" / "session.db")
+    assert run(request) == 0
+    with closing(SessionStore(tmp_path / "one" / "session.db", reads=True)) as store:
+        assert len(store.bars("BTC/USDT")) == 6
 
 
 def test_all_that_a_session_writes_is_for_its_user_only_also_what_others_could_read_before(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class Bot(ThreadingHTTPServer):
         self.heard: list[dict[str, Any]] = []
         self.asked: list[str] = []
         self.webhook, self.retry_after = "", 0
-        self.known_chat, self.is_revoked, self.clock_off_s = True, False, 0.0
+        self.known_chat, self.is_revoked, self.is_blocked, self.clock_off_s = True, False, False, 0.0
         self.is_over = False
         self._updates: list[dict[str, Any]] = []
         self._count = 0
@@ -116,6 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
             return (200, {"id": 1, "is_bot": True, "first_name": "bot", "username": "trader_bot"}) if ":" in self.path else (401, None)
         if method == "getChat" and not bot.known_chat:
             return 400, None
+        if method == "sendChatAction":
+            return (403, None) if bot.is_blocked else (200, True)
         if method == "getChat":
             chat = {"id": int(given["chat_id"]), "type": "private", "accent_color_id": 0, "max_reaction_count": 1}
             return 200, chat | {"accepted_gift_types": dict.fromkeys(_GIFTS, False)}

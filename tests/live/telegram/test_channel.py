@@ -55,6 +55,14 @@ def test_a_token_without_a_chat_is_a_mistake_that_says_how_to_fix_it() -> None:
         alerts_from({"TELEGRAM_BOT_TOKEN": "x"}, name="a")
 
 
+def test_a_chat_without_a_token_and_what_is_no_chat_are_mistakes_too() -> None:
+    with pytest.raises(ConfigError, match="TELEGRAM_CHAT_ID is set and TELEGRAM_BOT_TOKEN is missing"):
+        alerts_from({"TELEGRAM_CHAT_ID": "42"}, name="a")
+    for chat in ("my chat", "4.2", "0", "-", "9" * 40, "@me"):
+        with pytest.raises(ConfigError, match="neither a number nor the @name"):
+            alerts_from({"TELEGRAM_BOT_TOKEN": "12:AAsecret", "TELEGRAM_CHAT_ID": chat}, name="a")
+
+
 def test_what_has_not_the_form_of_a_token_is_a_mistake_that_says_how_to_fix_it() -> None:
     with pytest.raises(ConfigError, match="NUMBER:TEXT"):
         alerts_from({"TELEGRAM_BOT_TOKEN": "x", "TELEGRAM_CHAT_ID": "42"}, name="a")
@@ -89,7 +97,7 @@ def test_an_error_that_could_not_be_sent_is_sent_by_the_next_process_once(tmp_pa
     ("state", "says"),
     [
         ({"known_chat": False}, "refuses the chat"), ({"is_revoked": True}, "refuses the bot token"), ({"clock_off_s": -95.0}, "s off"),
-        ({}, ""),
+        ({"is_blocked": True}, "refuses the chat"), ({}, ""),
     ],
 )  # fmt: skip
 def test_a_start_says_in_one_line_why_nothing_can_be_sent(state: dict[str, Any], says: str) -> None:

@@ -46,6 +46,13 @@ def test_after_a_false_alarm_the_model_is_that_of_the_whole_window(tmp_path: Pat
     assert card.model_id == identity({"A/USD": STEADY}, BOUNDARY, knobs(tmp_path), HOUR)
 
 
+def test_false_alarms_shorten_a_window_no_more_often_than_the_level_says(tmp_path: Path) -> None:
+    """Twenty steady markets: one short window is nominal, and six came of means alone."""
+    steady = (simulated_bars(24 * 120, seed=seed, reversal=0.2) for seed in range(20))
+    cards = [trained(bars, tmp_path / str(seed), BOUNDARY - timedelta(days=12)) for seed, bars in enumerate(steady)]
+    assert sum(card.market_changed is not None for card in cards) <= 3  # four are 2 % likely
+
+
 def test_the_choice_depends_on_nothing_after_the_boundary(tmp_path: Path) -> None:
     for name, bars in {"turned": TURNED, "steady": STEADY}.items():
         known = bars.loc[bars.index < BOUNDARY]

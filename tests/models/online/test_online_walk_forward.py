@@ -73,19 +73,32 @@ def wild(home: Path) -> WalkForward:
 
 
 def test_where_nothing_is_asked_for_nothing_is_done(calm: WalkForward) -> None:
-    assert online_walk_forward(calm, FIRST, LAST, learning=LearningSettings(), timeframe=HOUR) is calm
+    assert online_walk_forward(calm, FIRST, LAST, learning=LearningSettings(intervals=False), timeframe=HOUR) is calm
+    assert online_walk_forward(calm, FIRST, LAST, learning=LearningSettings(freeze=True), timeframe=HOUR) is calm
+    other = replace(calm, settings=calm.settings.model_copy(update={"forecaster": "huber_linear"}))
+    assert online_walk_forward(other, FIRST, LAST, learning=LearningSettings(), timeframe=HOUR) is other
+
+
+def test_intervals_alone_leave_what_is_traded_by_as_it_is(wild: WalkForward) -> None:
+    frames = [lived(wild, **learning).frame("A/USD", 4) for learning in ({}, {"adaptive": True})]
+    whole = wild.frame("A/USD", 4)
+    traded, bands = ["location", "scale", "p_up", "model_id"], ["q05", "q25", "q50", "q75", "q95"]
+    pd.testing.assert_frame_equal(frames[0][traded], whole[traded], check_exact=True)
+    pd.testing.assert_frame_equal(frames[0][bands], frames[1][bands], check_exact=True)
+    assert (frames[0]["q95"] != whole["q95"]).sum() > 500
+    assert (frames[1]["location"] != whole["location"]).sum() > 500
 
 
 def test_the_calendar_alone_gives_the_plain_walk_forward(calm: WalkForward) -> None:
     """With a drift test so strict that it never calls, every decision is the calendar's."""
-    told = lived(calm, early=True, slack=50.0)
+    told = lived(calm, early=True, slack=50.0, intervals=False)
     pd.testing.assert_frame_equal(told.frame("A/USD", 4), calm.frame("A/USD", 4))
     assert [d.by for d in told.decisions] == [Author.CALENDAR] * len(calm.served)
     assert [d.boundary for d in told.decisions] == [s.fold["A/USD"].boundary for s in calm.served]
 
 
 def test_where_nothing_changes_nothing_is_called_early(calm: WalkForward) -> None:
-    told = lived(calm, **EARLY)
+    told = lived(calm, **EARLY, intervals=False)
     assert not [d for d in told.decisions if d.by is Author.DRIFT]
     pd.testing.assert_frame_equal(told.frame("A/USD", 4), calm.frame("A/USD", 4))
 
@@ -178,9 +191,10 @@ def test_a_persons_word_is_heard_again(calm: WalkForward) -> None:
     assert next(d for d in told.decisions if d.by is Author.PERSON).reason == "worse"
 
 
-def test_corrected_forecasts_are_the_same_bar_by_bar(wild: WalkForward) -> None:
-    told = lived(wild, **EARLY, adaptive=True)
-    plain = lived(wild, **EARLY)
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_corrected_forecasts_are_the_same_bar_by_bar(wild: WalkForward, adaptive: bool) -> None:
+    told = lived(wild, **EARLY, adaptive=adaptive)
+    plain = lived(wild, **EARLY, intervals=False)
     source = WalkForwardSource(told, "A/USD", 4, HOUR)
     batch = source.batch(BROKEN)
     rows = range(BROKEN.index.get_loc(BREAK), BROKEN.index.get_loc(BREAK) + 60)
@@ -194,11 +208,10 @@ def test_corrected_forecasts_are_the_same_bar_by_bar(wild: WalkForward) -> None:
     assert told.decisions == plain.decisions
 
 
-def test_later_bars_change_no_corrected_forecast(home: Path, wild: WalkForward) -> None:
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_later_bars_change_no_corrected_forecast(home: Path, wild: WalkForward, adaptive: bool) -> None:
     moment = BREAK.to_pydatetime() + timedelta(days=9, hours=5)
-    whole, shorter = (
-        lived(wild, adaptive=True),
-        lived(scheduled(home, BROKEN.loc[: moment - timedelta(hours=1)], moment), last=moment, adaptive=True),
-    )
+    known = scheduled(home, BROKEN.loc[: moment - timedelta(hours=1)], moment)
+    whole, shorter = lived(wild, adaptive=adaptive), lived(known, last=moment, adaptive=adaptive)
     frames = [w.frame("A/USD", 1).drop(columns="realised").loc[: moment - timedelta(hours=1)] for w in (shorter, whole)]
     pd.testing.assert_frame_equal(*frames)

@@ -44,6 +44,20 @@ def test_classes_and_objects_are_named_with_their_parameters() -> None:
 
 
 @pytest.mark.parametrize(
+    ("spec", "params"),
+    [
+        ("ridge", {"penalty": "high"}), ("ridge", {"penalty": [1]}), ("ridge", {"penalty": True}), ("ridge", {"penalty": float("inf")}),
+        ("lightgbm", {"num_leaves": "many"}), ("mean", {"forecasters": 3}), ("panel", {"own": "a quarter"}),
+    ],
+)  # fmt: skip
+def test_a_parameter_of_a_forecaster_that_comes_along_is_of_its_defaults_kind(spec: str, params: dict[str, object]) -> None:
+    name = next(iter(params))
+    settings = ModelSettings().model_copy(update={"forecaster": spec, "params": params})
+    with pytest.raises(ConfigError, match=rf"models\.params\.{name}: the default is .*, and .* is nothing of that kind"):
+        prototype(settings)
+
+
+@pytest.mark.parametrize(
     ("spec", "words"),
     [
         ("ridgy", "write it as MODULE:CLASS"),

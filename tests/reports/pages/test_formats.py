@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,24 @@ from forwardtrader.reports.sections.learned import LearnedSection
 )
 def test_a_number_is_shown_as_readers_expect(shown: str, expected: str) -> None:
     assert shown == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"learning": {"intervals": None}, "models": {"forecaster": "lstm"}}, "Quantiles were corrected at every bar"),
+        ({"learning": {"intervals": True}, "models": {"forecaster": "ridge"}}, "Quantiles were corrected at every bar"),
+        ({"learning": {"intervals": None}, "models": {"forecaster": "ridge"}}, "as models of ridge gave them"),
+        ({"learning": {"intervals": False}, "models": {"forecaster": "lstm"}}, "as models of lstm gave them"),
+        ({"learning": {"adaptive": True}, "models": {"forecaster": "ridge"}}, "Quantiles, location and scale were corrected"),
+        ({"learning": {"adaptive": False}, "models": {"forecaster": "lstm"}}, "as models of lstm gave them"),  # an earlier version's
+        ({}, "as models of lstm gave them"),
+        ({"learning": {"costs": True, "early": True}}, "Also on: learning.early, learning.costs."),
+        ({"learning": {"costs": False}}, "was not shown to pay"),
+    ],
+)
+def test_a_page_says_what_is_learned_between_two_trainings(config: dict[str, Any], said: str) -> None:
+    assert said in formats.learning(config)
 
 
 def test_what_an_account_learned_is_told_with_what_it_rests_on_and_what_was_before() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import markupsafe
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,3 +118,15 @@ def test_a_browser_draws_every_chart_within_the_screen(tmp_path: Path, width: in
     assert console == []
     assert {name: page["content"] for name, page in found.items() if page["content"] > width} == {}
     assert {name: page["drawn"] for name, page in found.items()} == {"1": 1, "2": 2, "3": 2}
+
+
+def test_no_page_shows_a_secret_whatever_it_was_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "q7<Zk/3L'w9"
+    folder = swept(tmp_path / "s", 1)
+    points = pd.read_parquet(folder / "points.parquet")
+    write_table(folder / "points.parquet", points.assign(**{"strategies.margin": secret}))
+    monkeypatch.setenv("SOME_API_SECRET", secret)
+    text = render_sweep_page(folder).read_text(encoding="utf-8")
+    assert "***" in text
+    for form in (secret, html.escape(secret), str(markupsafe.escape(secret)), json.dumps(secret).replace("<", "\\u003c")):
+        assert form not in text

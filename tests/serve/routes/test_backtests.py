@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from forwardtrader.models.registry.promotion_log import PromotionAction
+from tests.contrast import faint_texts
 from tests.serve.facts.test_model_facts import decide, keep
-from tests.serve.served import Served, browser, faint_texts, opened, serving
+from tests.serve.served import Served, browser, opened, serving
 
 
 @pytest.fixture(scope="module")

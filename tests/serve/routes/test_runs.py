@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from tests.contrast import faint_texts
 from tests.reports.pages.test_sweep_page import swept
 from tests.reports.runs.test_listing import saved
 from tests.serve.served import Served, browser, opened, serving
@@ -89,3 +90,11 @@ def test_the_page_of_a_run_leads_back_though_it_stands_in_a_sandbox(served: Serv
         page.wait_for_url("**/runs")
         page.get_by_role("heading", name="Runs").wait_for()
         assert said == []
+
+
+@pytest.mark.parametrize("path", ["/runs", "/compare?run=run-0&run=run-1&run=run-2", "/compare?run=run-0"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(served: Served, chromium: Browser, path: str, scheme: str) -> None:
+    with opened(chromium, served, path, viewport={"width": 1280, "height": 900}, color_scheme=scheme) as (page, _):
+        page.locator("h1").wait_for()
+        assert faint_texts(page) == []

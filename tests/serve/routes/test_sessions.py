@@ -14,9 +14,10 @@ from playwright.sync_api import Browser, Page
 from forwardtrader.live import control
 from forwardtrader.live.output.store import SessionStore
 from tests import PATIENCE_S
+from tests.contrast import faint_texts
 from tests.live.recorded_session import moment
 from tests.serve.recorded import BARS, add_bar, obeying, write_session
-from tests.serve.served import Served, browser, faint_texts, opened, serving
+from tests.serve.served import Served, browser, opened, serving
 
 
 @pytest.fixture(scope="module")

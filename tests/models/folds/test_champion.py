@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forwardtrader.models.online.champion import LEAST_BARS, contest
+from forwardtrader.models.folds.champion import EARLIER, LEAST_BARS, contest
 
 
 def pair(rng: np.random.Generator, n: int, *, better: float = 0.0, horizon: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -30,10 +30,32 @@ def test_equal_models_are_judged_wrongly_as_often_as_stated(promotion: str, wron
     assert np.mean(np.array(verdicts) == wrong) == pytest.approx(0.05, abs=0.03)
 
 
+@pytest.mark.parametrize("n", [48, 168])
+def test_models_that_are_better_for_days_on_end_by_turns_are_equal(n: int) -> None:
+    """A trial does not show how long one is better; the bars before it do."""
+    rng = np.random.default_rng(5)
+    verdicts = []
+    for _ in range(1500):
+        slow = np.repeat(rng.standard_normal(40), n // 2)[rng.integers(n) :][: (1 + EARLIER) * n]
+        old, new = pair(rng, len(slow), horizon=1)
+        verdicts.append(contest(old, new - 0.02 * slow, horizon=1, promotion="if better", level=0.05, earlier=EARLIER * n).promoted)
+    assert np.mean(verdicts) < 0.065
+
+
+def test_earlier_losses_count_for_nothing_but_their_scatter() -> None:
+    rng = np.random.default_rng(6)
+    old, new = pair(rng, 840)
+    shifted = np.where(np.arange(840) < 672, new - 9.0, new)
+    verdicts = [contest(old, each, horizon=4, promotion="if better", level=0.05, earlier=672) for each in (new, shifted)]
+    assert [(v.bars, v.champion_loss, v.challenger_loss) for v in verdicts[1:]] == [(168, old[672:].mean(), new[672:].mean())]
+    assert not verdicts[1].promoted
+
+
 def test_a_clearly_better_model_takes_over_under_both_rules() -> None:
     rng = np.random.default_rng(8)
     for promotion in ("if better", "unless worse"):
-        told = [contest(*pair(rng, 168, better=0.08), horizon=4, promotion=promotion, level=0.05).promoted for _ in range(50)]
+        trials = [pair(rng, (1 + EARLIER) * 168, better=0.08) for _ in range(50)]
+        told = [contest(*each, horizon=4, promotion=promotion, level=0.05, earlier=EARLIER * 168).promoted for each in trials]
         assert np.mean(told) > 0.9
 
 
@@ -98,11 +120,24 @@ def _planted(losses: np.ndarray, rng: np.random.Generator, value: float) -> np.n
 @pytest.mark.parametrize("poison", POISON)
 @pytest.mark.parametrize("promotion", ["unless worse", "if better"])
 @pytest.mark.parametrize("n", [10, 168])
-def test_a_poisoned_challenger_is_promoted_in_none_of_a_hundred_trials(poison: str, promotion: Any, n: int) -> None:
-    rng = np.random.default_rng(11)
+@pytest.mark.parametrize("earlier", [0, EARLIER])
+def test_a_poisoned_challenger_is_promoted_in_none_of_a_hundred_trials(poison: str, promotion: Any, n: int, earlier: int) -> None:
+    rng, before = np.random.default_rng(11), earlier * n
     for _ in range(100):
-        old, new = pair(rng, n, better=0.1)
-        assert not contest(old, POISON[poison](new, rng), horizon=4, promotion=promotion, level=0.05).promoted
+        old, new = pair(rng, before + n, better=0.1)
+        poisoned = np.concatenate([new[:before], POISON[poison](new[before:], rng)])
+        assert not contest(old, poisoned, horizon=4, promotion=promotion, level=0.05, earlier=before).promoted
+
+
+@pytest.mark.parametrize("value", [np.inf, 1e12])
+@pytest.mark.parametrize("promotion", ["unless worse", "if better"])
+def test_a_challenger_that_diverged_before_its_trial_is_poisoned_too(promotion: Any, value: float) -> None:
+    """What it lost there would make every difference look like chance."""
+    rng = np.random.default_rng(12)
+    for _ in range(100):
+        old, new = pair(rng, 5 * 168, better=0.1)
+        new[rng.integers(4 * 168)] = value
+        assert not contest(old, new, horizon=4, promotion=promotion, level=0.05, earlier=4 * 168).promoted
 
 
 @given(arrays(np.float64, 60, elements=st.floats(0.01, 5)), arrays(np.float64, 60, elements=st.floats(0.01, 5)))
