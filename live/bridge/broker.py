@@ -218,7 +218,7 @@ class CCXTBroker(AccountView):
             return self.refuse(order, "this decision was sent before the restart already")
         intent = known_intent(order)
         self._unanswered.add(intent.client_id)
-        self.dispatch.post(intent)
+        self.dispatch.post(intent, self._account.send)
         self._orders.keep(order, intent)
         if order.status == bt.Order.Created:
             order.submit(self)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from forwardtrader.live.execution.events import Intent
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
 
 _SENDING_S: Final = 0.02
+# Posts an order, and calls what it is given once the request is out.
+Send: TypeAlias = Callable[[Intent, Callable[[], object]], Coroutine[object, object, None]]
+_Ready: TypeAlias = tuple[Intent, Send]
 
 
 class OrderDispatch:
@@ -26,7 +29,7 @@ class OrderDispatch:
     def __init__(self, broker: CCXTBroker) -> None:
         self._broker = broker
         self.pending: set[Future[None]] = set()
-        self._waiting: list[Intent] | None = None  # for the disk; None where each order is there when it comes
+        self._waiting: list[_Ready] | None = None  # for the disk; None where each order is there when it comes
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -38,16 +41,16 @@ class OrderDispatch:
         finally:
             self._flush()
 
-    def post(self, intent: Intent) -> None:
-        """Post an order that the journal has written."""
+    def post(self, intent: Intent, send: Send) -> None:
+        """Have `send` post an order that the journal has written."""
         if self._waiting is None:
-            self._post([intent])
+            self._post([(intent, send)])
         else:
-            self._waiting.append(intent)
+            self._waiting.append((intent, send))
 
     def post_before_cancel(self, intent: Intent) -> None:
         """An order that is to be cancelled does not wait any longer: the venue hears of it first."""
-        if self._waiting is not None and intent in self._waiting:
+        if intent in [waiting for waiting, _ in self._waiting or ()]:
             self._flush()
             self._waiting = []
             self._broker.journal.gather()
@@ -57,12 +60,11 @@ class OrderDispatch:
         self._broker.journal.write_gathered()
         self._post(waiting)
 
-    def _post(self, intents: Sequence[Intent]) -> None:
-        store, requests = self._broker.store, [(intent, threading.Event()) for intent in intents]
-        assert store.account is not None
-        for intent, left in requests:
-            self.request(store.account.send(intent, left.set))
-        for _, left in requests:
+    def _post(self, ready: Sequence[_Ready]) -> None:
+        store, out = self._broker.store, [threading.Event() for _ in ready]
+        for (intent, send), left in zip(ready, out, strict=True):
+            self.request(send(intent, left.set))
+        for left in out:
             store.loop.wait(left, _SENDING_S)  # the venue's thread has the interpreter to itself until the request is out
             store.on_order()
 
