@@ -52,7 +52,9 @@ from forwardtrader.reports.sections.optimisation import OptimisationSection
 from forwardtrader.reports.summary import portfolio_of, summarise_strategy
 from forwardtrader.reports.trial_ledger import TrialLedger
 from forwardtrader.strategies.backtrader.assembly import Record
+from forwardtrader.strategies.backtrader.cheating import never_called
 from forwardtrader.strategies.backtrader.on_margin.trading import MarginReport
+from forwardtrader.strategies.user_code.strategy_class import load_strategy
 
 Result = TypeVar("Result")
 Told = Callable[[pd.DataFrame], OptimisationSection]
@@ -199,6 +201,8 @@ def _report_account(console: Console, request: BacktestRequest, record: Record, 
     """Report what a table of results would hide: forecasters left out, orders that came to nothing, dust, deposits."""
     if request.as_json or request.quiet:
         return
+    if request.strategy and (note := never_called(load_strategy(request.strategy))):
+        console.print(note, style="yellow", soft_wrap=True)
     for name, why in left_out.items():
         console.print(f"{name} is left out: {why}", style="yellow", soft_wrap=True)
     for line in came_to_nothing(record.refused):

@@ -72,7 +72,7 @@ def _models(report: SessionReport) -> list[str]:
     status = report.status
     if status is None:
         return []
-    lines = [f"model {status.model_id} (written{_age(report.status_age_s)})"]
+    lines = [f"model {status.model_id or 'none'} (written{_age(report.status_age_s)})"]
     for one in status.outcomes[-1:]:
         covered = "" if one.coverage_90 is None else f", {one.coverage_90:.1%} inside the 90 % band"
         lines.append(f"it made {one.forecasts} forecasts that are known{covered}, {one.trades} trades, profit {one.profit or 0.0:+,.2f}")

@@ -67,7 +67,7 @@ class SessionOutput:
         self._longest_s = longest_s
         self._thread: threading.Thread | None = None
         self._began = 0.0
-        self._is_over = False
+        self._over = threading.Event()
         self._next: float | None = None
         self._copying: threading.Thread | None = None
         self._next_copy = 0.0
@@ -98,7 +98,7 @@ class SessionOutput:
 
     def finish(self) -> None:
         """Write everything in this process, which ends now, and the mirror."""
-        self._is_over = True  # an older status must not overwrite the last one
+        self._over.set()  # an older status must not overwrite the last one
         if self._thread is not None:
             self._thread.join(_END_S)
             if self.is_busy:
@@ -130,11 +130,13 @@ class SessionOutput:
 
     def _run(self, job: WriteJob) -> None:
         self._keep_facts()
-        if self._is_over:
+        if self._over.is_set():
             return
         try:
             self._writer.write(job)
         except NotWritten as error:
+            if self._over.is_set():  # ended for the last job, which writes everything
+                return
             took = round(time.monotonic() - self._began, 1)
             log.event(_LOG, "output_not_written", logging.ERROR, reason=str(error).strip(), seconds=took)
         else:

@@ -113,7 +113,7 @@ class Writer:
         with stderr:
             stderr.seek(0)
             lines = stderr.read().decode(errors="replace").strip().splitlines()
-        return f"the process that writes ended with {process.returncode}; {lines[-1] if lines else 'it stderr nothing'}"
+        return f"the process that writes ended with {process.returncode}; {lines[-1] if lines else 'nothing is on its stderr'}"
 
 
 def _close(pipe: IO[Any] | None) -> None:

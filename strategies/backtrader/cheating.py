@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import backtrader as bt
+
 from forwardtrader.core.errors import InvalidSetting
 
 _UNKNOWN: Final = "at prices that are not known when it decides, which no venue fills; take it out"
+
+
+_AT_OPENS: Final = ("prenext_open", "nextstart_open", "next_open")
+
+
+def never_called(strategy: type[bt.Strategy]) -> str:
+    """A note on methods of a strategy that Backtrader calls with cheat-on-open alone; "" where it has none of its own."""
+    own = [name for name in _AT_OPENS if getattr(strategy, name) is not getattr(bt.Strategy, name)]
+    return f"{strategy.__name__}.{own[-1]} is never called: it trades {_UNKNOWN}, and order in next() instead" if own else ""
 
 
 def refuse_cheating(broker: Any) -> None:

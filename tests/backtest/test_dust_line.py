@@ -7,8 +7,14 @@ import io
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from rich.console import Console
 
+from forwardtrader.backtest.command_line import read_request
+from forwardtrader.backtest.job import _report_account
+from forwardtrader.core.clock import SystemClock
+from forwardtrader.strategies.backtrader.assembly import Record
 from tests.end_to_end.test_backtest_command import run
 
 STRATEGY = """
@@ -24,6 +30,18 @@ class InAndOut(bt.Strategy):
             self.buy(size=0.000001 * len(self) / 400)
 """
 REASONS = ("more BTC than is held free of other orders", "smaller than 0.00001 BTC")
+
+
+def test_a_method_that_only_cheat_on_open_calls_is_told(tmp_path: Path) -> None:
+    own = (
+        "import backtrader as bt\nclass Early(bt.Strategy):\n    def next_open(self): self.buy(size=0.01)\nclass Late(bt.Strategy): pass\n"
+    )
+    (tmp_path / "early_or_late.py").write_text(own)
+    out = io.StringIO()
+    for name in ("Early", "Late"):
+        request = read_request(["--from", "2024-01-01", "--strategy", f"{tmp_path / 'early_or_late.py'}:{name}"], SystemClock())
+        _report_account(Console(file=out), request, Record(pd.DataFrame(), pd.DataFrame()), {})
+    assert out.getvalue().startswith("Early.next_open is never called") and out.getvalue().count("\n") == 1
 
 
 @pytest.mark.slow

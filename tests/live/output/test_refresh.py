@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import tracemalloc
 from pathlib import Path
 
@@ -111,6 +112,20 @@ def test_a_writing_that_hangs_is_ended(session: RecordedSession, tmp_path: Path)
         assert [entry["seconds"] >= 4.0 for entry in troubles] == [True]
         writer.write(session.writing())
     assert (session.folder / PAGE).is_file()
+
+
+def test_a_writing_that_the_end_of_the_session_overtakes_is_no_trouble(session: RecordedSession, writer: Writer, tmp_path: Path) -> None:
+    output = SessionOutput(session.job, session.store, _Deaf(), writer=writer, first_s=0.0)
+    with log_to(tmp_path / "log.jsonl"):
+        with FileLock(session.folder / "output.lock"):
+            output.refresh()
+            wait_for(lambda: children_of(writer.pid))
+            ends = threading.Thread(target=output.finish)
+            ends.start()
+            wait_for(lambda: not children_of(writer.pid))
+        ends.join(PATIENCE_S)
+    assert (session.folder / PAGE).is_file()
+    assert not (tmp_path / "log.jsonl").exists() or "output_not_written" not in (tmp_path / "log.jsonl").read_text()
 
 
 def test_ctrl_c_in_a_terminal_ends_a_session_and_all_beside_it_without_a_word(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from forwardtrader.core.errors import InvalidSetting
 from forwardtrader.strategies.backtrader.assembly import build_cerebro
+from forwardtrader.strategies.backtrader.cheating import never_called
 from tests.strategies.market import candles, feed, knobs
 
 FREE = knobs(fee_bps=0, slippage_bps=0)
@@ -124,3 +125,17 @@ def test_a_limit_at_a_known_low_is_filled_by_a_later_bar_only() -> None:
     for made, filled, low, price in run.filled:
         assert filled > made
         assert low <= price
+
+
+def test_methods_that_only_cheat_on_open_calls_are_named_also_where_a_base_class_has_them() -> None:
+    class Early(bt.Strategy):
+        def nextstart_open(self) -> None:
+            self.buy(size=0.01)
+
+    class Later(Early):
+        def next(self) -> None:
+            self.close()
+
+    assert never_called(Early).startswith("Early.nextstart_open is never called")
+    assert never_called(Later).startswith("Later.nextstart_open")
+    assert never_called(bt.SignalStrategy) == never_called(bt.strategies.SMA_CrossOver) == ""
