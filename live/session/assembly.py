@@ -133,9 +133,7 @@ class _Assembly:
         self.market = self._patiently(lambda: open_market(request, self.resumed.last, clock, forecasts=needs))
         if self.market.practice is not None:
             stack.callback(self.market.practice.stop)
-        margin_terms(
-            [self.market.rules[s] for s in request.symbols], request.settings.strategies
-        )  # as in a backtest
+        margin_terms([self.market.rules[s] for s in request.symbols], request.settings.strategies)  # as in a backtest
         self.first_ms = int(self.market.first_live.timestamp() * 1000)
         self.factors = FactorBook(request.settings.feeds.located_factors, request.timeframe)
         self.poller = open_poller(request, self.market, market_pace(request, self.market))
