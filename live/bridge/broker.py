@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +21,7 @@ from forwardtrader.live.bridge.contingent.protection import RESUMED, look_at_unp
 from forwardtrader.live.bridge.contingent.restoring import restore_one, restore_orders
 from forwardtrader.live.bridge.data import CCXTData
 from forwardtrader.live.bridge.intents import Intents
+from forwardtrader.live.bridge.order_dispatch import OrderDispatch
 from forwardtrader.live.bridge.order_updates import FundingByBar, handle_events
 from forwardtrader.live.bridge.pre_trade_checks import OrderTicket, blocked, check, entry_objection, limited
 from forwardtrader.live.bridge.recovery import recover
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from forwardtrader.live.bridge.store import CCXTStore
 
 _LOG: Final = log.logger("live")
-_SENDING_S: Final = 0.02
 _AT_ONCE: Final = (None, bt.Order.Market, bt.Order.Close)
 
 
@@ -67,15 +65,16 @@ class CCXTBroker(AccountView):
         self.on_turn: Callable[[], None] | None = None  # called in turns of the loop that brought no bar
         self.on_event: Callable[[AccountEvent], None] = lambda _event: None  # receives account events, and refusals while halted
         self.contingent = ContingentOrders(self)
+        self.dispatch = OrderDispatch(self)
+        self.together = self.dispatch.together  # orders of one decision
         self._unassigned: dict[str, Decimal] = {}  # coins found at the start, until their feed has a price
         self._unanswered: set[str] = set()
         self._cancelling: set[int] = set()
         self._expiring: set[int] = set()
-        self._pending: set[Future[None]] = set()  # requests of the account; its events are queued before they are done
         self.unprotected: dict[str, str] = {}  # symbols that take no new exposure, since an order that protects a position is missing
         self.undated: deque[AccountEvent] = deque()  # of orders on feeds that have no bar yet
         self.ahead: dict[int, AccountEvent] = {}  # of expired orders, by reference: told with the bar that is beyond the time limit
-        self.funding = FundingByBar(self._request)
+        self.funding = FundingByBar(self.dispatch.request)
         self.timed_out: set[int] = set()  # references of orders that no bar to come may execute, as of the newest turn
         self._seen = -1
         self._is_live = False
@@ -141,7 +140,7 @@ class CCXTBroker(AccountView):
     def is_settled(self) -> bool:
         """Whether nothing is in flight: every order sent was answered, every cancel confirmed, every market order executed."""
         # Requests first: an acknowledgement is queued before the executions that came with it are booked.
-        if self._pending or self.store.events or self.undated or self._unanswered or self._cancelling - self.ahead.keys():
+        if self.dispatch.pending or self.store.events or self.undated or self._unanswered or self._cancelling - self.ahead.keys():
             return False
         if self.contingent.reached or self.funding.is_due:
             return False
@@ -218,11 +217,8 @@ class CCXTBroker(AccountView):
         if not self.contingent.write(order):
             return self.refuse(order, "this decision was sent before the restart already")
         intent = known_intent(order)
-        left = threading.Event()
         self._unanswered.add(intent.client_id)
-        self._request(self._account.send(intent, left.set))
-        self.store.loop.wait(left, _SENDING_S)  # the venue's thread has the interpreter to itself until the request is out
-        self.store.on_order()
+        self.dispatch.post(intent, self._account.send)
         self._orders.keep(order, intent)
         if order.status == bt.Order.Created:
             order.submit(self)
@@ -279,7 +275,8 @@ class CCXTBroker(AccountView):
             self.over(own)
         elif own.ref not in self._cancelling:
             self._cancelling.add(own.ref)
-            self._request(self._account.cancel(intent))
+            self.dispatch.post_before_cancel(intent)
+            self.dispatch.request(self._account.cancel(intent))
         return True
 
     def refuse(self, order: LiveOrder, reason: str, kind: str | None = None) -> LiveOrder:
@@ -301,7 +298,7 @@ class CCXTBroker(AccountView):
     def cancel_intent(self, client_id: str) -> None:
         """Cancel what rests under a client id, whatever its order is at."""
         if (intent := self.journal.intent(client_id)) is not None:
-            self._request(self._account.cancel(intent))
+            self.dispatch.request(self._account.cancel(intent))
 
     def complete(self, order: LiveOrder) -> None:
         """An order that waits here has nothing left to do: what it was to sell was sold."""
@@ -309,17 +306,6 @@ class CCXTBroker(AccountView):
         order.completed()
         self.notify(order)
         self.over(order)
-
-    def _request(self, work: Coroutine[object, object, None]) -> None:
-        """Run a request of the account in the venue's thread."""
-        request = self.store.loop.spawn(work)
-        self._pending.add(request)
-        request.add_done_callback(self._request_done)
-
-    def _request_done(self, request: Future[None]) -> None:
-        self._pending.discard(request)
-        with self.store.wake:
-            self.store.wake.notify_all()
 
     # What account events do
 

@@ -10,6 +10,7 @@ import backtrader as bt
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.bridge.bt_types import LiveOrder
 from forwardtrader.live.bridge.data import CCXTData
+from forwardtrader.live.execution.events import NEVER_ARRIVED
 from forwardtrader.strategies.backtrader.guarded_orders import objection
 from forwardtrader.strategies.feed_context import context_of
 from forwardtrader.strategies.order_rules import OrderRefusal, RestingSell, adds_exposure, normalise, sellable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
 
 OLD_BAR: Final = "the bar is old: the market has moved on"
+EVERY_SYMBOL: Final = "*"  # in the place of a symbol: the bar itself was old
+UNSENT: Final = (OLD_BAR, NEVER_ARRIVED)  # refusals of orders that no venue has seen
 _SENDABLE: Final = (None, bt.Order.Market, bt.Order.Limit, *STOPS)
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -72,6 +73,7 @@ class Journal:
         if self._wal is not None:
             self._restore_lost(self._wal)
         self._known = {str(row[0]) for row in self._file.all("select client_id from intents")}
+        self._gathered = threading.local()  # by thread: the records that its next write to the disk has, None where each goes by itself
 
     def close(self) -> None:
         self._file.close()
@@ -111,6 +113,15 @@ class Journal:
             return False
         self._put(intent, IntentState.WRITTEN)
         return True
+
+    def gather(self) -> None:
+        """What this thread writes from now on is on the disk with `write_gathered`: no such order may be sent before."""
+        self._gathered.records = []
+
+    def write_gathered(self) -> None:
+        """Make durable what was gathered, in as few writes as it fits into, and gather no more."""
+        records, self._gathered.records = getattr(self._gathered, "records", None) or [], None
+        self._write_down(records)
 
     def amend(self, intent: Intent) -> None:
         """Give an order that waits on our side its present prices; one that a power cut takes back moves again."""
@@ -324,12 +335,19 @@ class Journal:
         return self._file.run(sql, IntentState.WRITTEN, *values, IntentState.HELD).rowcount == 1
 
     def _put(self, intent: Intent, state: IntentState, held: Sequence[Intent] = ()) -> None:
+        record, beside = record_of(intent, state), [record_of(each, IntentState.HELD) for each in held]
+        # Those that wait for it come first where they do not all fit into one slot.
+        records = [record, *beside] if self._wal is None or self._wal.fits(_joined([record, *beside])) else [*beside, record]
+        if (gathered := getattr(self._gathered, "records", None)) is not None:
+            gathered += records
+        else:
+            self._write_down(records)
+
+    def _write_down(self, records: Sequence[dict[str, object]]) -> None:
         if self._wal is None:
             return
-        record, beside = record_of(intent, state), [record_of(each, IntentState.HELD) for each in held]
-        together = {**record, "held": beside} if beside else record
-        for each in [together] if self._wal.fits(together) else [*beside, record]:
-            if self._wal.put(each) % (SLOTS // 2) == 0:
+        for together in _in_slots(records, self._wal):
+            if self._wal.put(together) % (SLOTS // 2) == 0:
                 self._force()  # a slot is used again only when SQLite has what stood in it for good
 
     def _force(self) -> None:
@@ -352,3 +370,20 @@ class Journal:
     def _restore(self, record: Mapping[str, object]) -> bool:
         intent, state = intent_in(record), IntentState(str(record.get("state", IntentState.WRITTEN)))
         return self._insert(intent, state) or (state is IntentState.WRITTEN and self._release(intent))
+
+
+def _in_slots(records: Sequence[dict[str, object]], wal: WriteAheadLog) -> Iterator[dict[str, object]]:
+    """As few records as the same fit into: the first of each has the others beside it."""
+    together: list[dict[str, object]] = []
+    for record in records:
+        if together and not wal.fits(_joined([*together, record])):
+            yield _joined(together)
+            together = []
+        together.append(record)
+    if together:
+        yield _joined(together)
+
+
+def _joined(records: Sequence[dict[str, object]]) -> dict[str, object]:
+    first, *beside = records
+    return {**first, "held": beside} if beside else first

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forwardtrader.live.bridge.pre_trade_checks import OLD_BAR
+from forwardtrader.live.bridge.pre_trade_checks import UNSENT
 from forwardtrader.live.session.factors import LATE
 from forwardtrader.reports.pages.parity_page import Difference
 
@@ -39,7 +39,7 @@ def differing(name: str, session: pd.DataFrame, replayed: pd.DataFrame, allowed:
     """All differences of one kind of table, except numbers that differ by less than `allowed`.
 
     Forecasts, paper orders and paper fills must be equal to the last bit, equity to the cent, orders and fills at a venue to its rounding.
-    An order that was refused since its bar was old is none.
+    An order that was refused since its bar was old, or that a kill kept from being sent, is none.
     """
     if name == "orders":
         session, replayed = (_orders(table, allowed) for table in (session, replayed))
@@ -63,7 +63,7 @@ def differing(name: str, session: pd.DataFrame, replayed: pd.DataFrame, allowed:
 
 def _orders(table: pd.DataFrame, allowed: float) -> pd.DataFrame:
     """The orders to compare. A refusal that names a size or a price names it as it was before it was rounded."""
-    found = table[table["refusal"] != OLD_BAR]
+    found = table[~table["refusal"].isin(UNSENT)]
     return found.assign(refusal=found["refusal"].str.replace(_NUMBERS, "…", regex=True)) if allowed else found
 
 

@@ -20,7 +20,7 @@ from forwardtrader.core.types import MarketRules, Timeframe
 from forwardtrader.feeds.perpetuals.facts import completed
 from forwardtrader.feeds.venues.contracts import settle_currency
 from forwardtrader.feeds.venues.market_rules import market_rules
-from forwardtrader.live.bridge.pre_trade_checks import OLD_BAR
+from forwardtrader.live.bridge.pre_trade_checks import EVERY_SYMBOL, OLD_BAR, UNSENT
 from forwardtrader.live.output.files import CANDLES, EQUITY, FILLS, FORECASTS, HISTORY, ORDERS, split_table
 from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.session.candles import with_late
@@ -76,19 +76,20 @@ class Recorded:
 
     @property
     def passed(self) -> frozenset[tuple[int, str]]:
-        """Bars (open time, ms UTC) and symbols that took no order, since they were old when they came."""
-        return frozenset(at for at, reason in self.blocked.items() if reason == OLD_BAR)
+        """Bars (open time, ms UTC) and symbols that took no order: they were old when they came, or the process was killed over it."""
+        return frozenset(at for at, reason in self.blocked.items() if reason in UNSENT)
 
     @property
     def undecided(self) -> frozenset[float]:
-        """Bars (open time, UTC epoch seconds) at which that is so of every symbol."""
+        """Bars (open time, UTC epoch seconds) that were old for every symbol, so that nothing was decided at them."""
         opened = {s: set((pd.DatetimeIndex(f.index).as_unit("ms").asi8).tolist()) for s, f in self.candles.items()}
-        bars = {at for at, _ in self.passed}
-        return frozenset(at / 1000.0 for at in bars if all((at, s) in self.passed for s, times in opened.items() if at in times))
+        old = {at for at, reason in self.blocked.items() if reason == OLD_BAR}
+        return frozenset(at / 1000.0 for at in {at for at, _ in old} if all((at, s) in old for s, times in opened.items() if at in times))
 
     def watched(self, equity: pd.DataFrame) -> pd.DataFrame:
-        """The rows of the bars that were decided on: what was executed while no process ran is known from the next one on."""
-        return equity[~equity["timestamp"].isin(pd.to_datetime(sorted(self.undecided), unit="s", utc=True))]
+        """The rows of the bars that were not old when they came: what was executed while no process ran is known from the next one on."""
+        old = [at for (at, symbol), reason in self.blocked.items() if symbol == EVERY_SYMBOL and reason == OLD_BAR]
+        return equity[~equity["timestamp"].isin(pd.to_datetime(old, unit="ms", utc=True))]
 
     @property
     def whole(self) -> dict[str, pd.DataFrame]:

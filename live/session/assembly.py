@@ -67,7 +67,7 @@ from forwardtrader.live.venue.identity import AccountIdentity
 from forwardtrader.live.venue.keys import reporting_refused_keys
 from forwardtrader.models.features.selection import look_back
 from forwardtrader.models.port.prototype import prototype
-from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, venue_broker
+from forwardtrader.strategies.backtrader.assembly import Feed, build_cerebro, extra_bars, margin_terms, venue_broker
 from forwardtrader.strategies.backtrader.hosting import restoring
 from forwardtrader.strategies.backtrader.recorders.order_recorder import OrderRecorder
 from forwardtrader.strategies.backtrader.strategy import LSTMStrategy
@@ -133,6 +133,7 @@ class _Assembly:
         self.market = self._patiently(lambda: open_market(request, self.resumed.last, clock, forecasts=needs))
         if self.market.practice is not None:
             stack.callback(self.market.practice.stop)
+        margin_terms([self.market.rules[s] for s in request.symbols], request.settings.strategies)  # as in a backtest
         self.first_ms = int(self.market.first_live.timestamp() * 1000)
         self.factors = FactorBook(request.settings.feeds.located_factors, request.timeframe)
         self.poller = open_poller(request, self.market, market_pace(request, self.market))

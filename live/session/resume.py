@@ -19,7 +19,7 @@ import backtrader as bt
 
 from forwardtrader.core import log
 from forwardtrader.live.bridge.data import as_number
-from forwardtrader.live.execution.events import COMMANDED, FORCED, REPORTED, Execution, Intent, Replaced
+from forwardtrader.live.execution.events import COMMANDED, FORCED, NEVER_ARRIVED, REPORTED, Execution, Intent, Replaced
 from forwardtrader.live.execution.journal import IntentState, Journal
 from forwardtrader.live.output.store import SessionStore, damaged_snapshot
 from forwardtrader.live.output.tables import FillFacts, Rows, rows_of
@@ -34,8 +34,9 @@ from forwardtrader.strategies.trading_state.guard import TradingGuard
 @dataclass(frozen=True, kw_only=True)
 class SentOrder:
     """An order that an earlier process sent on the bar that opened at `bar` (ms UTC), as the journal has it; without a price, one to the
-    market. `refusal` is what the venue said to it, "" where it took it."""
+    market."""
 
+    client_id: str
     bar: int
     symbol: str
     side: str
@@ -44,30 +45,27 @@ class SentOrder:
     price: float | None
     limit: float | None
     reason: str
-    refusal: str
+    is_alone: bool  # belongs to no family, whose orders are sent again where they never arrived
 
-    def row(self, close: float) -> Row:
+    def row(self, close: float, refusal: str) -> Row:
         """As `OrderRecorder` has it; a market order has the close of its bar for its price."""
         price = close if self.price is None else self.price
         limit = price if self.limit is None else self.limit
-        return as_number(self.bar), self.symbol, self.side, self.size, self.kind, price, limit, self.reason, self.refusal
+        return as_number(self.bar), self.symbol, self.side, self.size, self.kind, price, limit, self.reason, refusal
 
 
 def sent_orders(journal: Journal, since: int) -> list[SentOrder]:
     """The orders of strategies on bars that opened at `since` (ms UTC) or later, oldest first."""
-    names = [
-        intent.client_id
-        for intent, _ in journal.intents()
-        if intent.bar >= since and not intent.replaces and intent.role not in (COMMANDED, FORCED)
-    ]
     return [
         SentOrder(
-            bar=intent.bar, symbol=intent.symbol, side=intent.request.side.value, size=float(intent.request.size), kind=_kind(intent),
+            client_id=intent.client_id, bar=intent.bar, symbol=intent.symbol,
+            side=intent.request.side.value, size=float(intent.request.size), kind=_kind(intent),
             price=_float(intent.request.limit_price if intent.request.stop_price is None else intent.request.stop_price),
             limit=_float(intent.request.limit_price), reason=intent.request.reason,
-            refusal=note.removeprefix(REPORTED) if state is IntentState.REFUSED else "",
+            is_alone=not intent.parent and not intent.group,
         )
-        for intent, state, note in journal.named(names)
+        for intent, _ in journal.intents()
+        if intent.bar >= since and not intent.replaces and intent.role not in (COMMANDED, FORCED)
     ]  # fmt: skip
 
 
@@ -108,6 +106,7 @@ class ResumedSession:
         self._booked: list[tuple[str, str]] = []
         self._replaced: list[Replaced] = []
         self._sent: list[SentOrder] = []
+        self._journal: Journal | None = None
         self._sent_until = -math.inf  # Backtrader's time of the newest bar on which an earlier process sent an order
         self._store = store
         at, body = store.snapshot() or (None, {})
@@ -198,7 +197,7 @@ class ResumedSession:
         for stand_in, executions in journal.replacements():
             self.replaced(Replaced(stand_in, tuple(executions)))
         self.correct_fills()
-        self._sent = sent_orders(journal, self.last or 0)
+        self._journal, self._sent = journal, sent_orders(journal, self.last or 0)
         self._sent_until = max((as_number(order.bar) for order in self._sent), default=-math.inf)
 
     def has_sent(self, symbol: str, at: int) -> bool:
@@ -226,7 +225,7 @@ class ResumedSession:
                 if mine:
                     first = next((order for order in mine if math.isclose(order.size, row[3])), mine[0])
                     self._sent.remove(first)
-                    row = (*row[:-1], first.refusal)
+                    row = (*row[:-1], self._refusal(first))
             found.append(row)
         return found
 
@@ -234,7 +233,16 @@ class ResumedSession:
         """Those of the bars before the one with Backtrader's time `number` that the past did not make again."""
         left = [order for order in self._sent if as_number(order.bar) < number]
         self._sent = [order for order in self._sent if order not in left]
-        return [order.row(self._store.close_of(order.symbol, order.bar)) for order in left]
+        return [order.row(self._store.close_of(order.symbol, order.bar), self._refusal(order)) for order in left]
+
+    def _refusal(self, order: SentOrder) -> str:
+        """What became of an order that its process sent; "" where the venue took it. One that never left is to be made by no replay."""
+        assert self._journal is not None
+        [(_, state, note)] = self._journal.named([order.client_id])
+        refusal = note.removeprefix(REPORTED) if state is IntentState.REFUSED else ""
+        if refusal == NEVER_ARRIVED and order.is_alone:
+            self._store.block_entry(order.bar, order.symbol, NEVER_ARRIVED)
+        return refusal
 
     def snapshot(self, strategy: bt.Strategy, at: int) -> tuple[int, Snapshot] | None:
         """Open time and state of a new bar for `SessionStore.record`; None where no snapshot is kept."""

@@ -20,7 +20,7 @@ from forwardtrader.core.errors import ConfigError, RiskHalt, StartRefused, Strat
 from forwardtrader.core.user_code.errors import described, failure, owned_errors
 from forwardtrader.feeds.candles.bar import Bar
 from forwardtrader.live import control
-from forwardtrader.live.bridge.pre_trade_checks import OLD_BAR
+from forwardtrader.live.bridge.pre_trade_checks import EVERY_SYMBOL, OLD_BAR
 from forwardtrader.live.execution.events import AccountEvent, Filled, Refused, Replaced
 from forwardtrader.live.monitoring.progress import SessionProgress
 from forwardtrader.live.monitoring.terminal import SessionView
@@ -315,6 +315,8 @@ class LiveSession:
         for symbol in old:
             if not self.parts.resumed.has_sent(symbol, at):
                 self.parts.store.block_entry(at, symbol, OLD_BAR)
+        if old:
+            self.parts.store.block_entry(at, EVERY_SYMBOL, OLD_BAR)  # the bar itself: nobody looked at the account in it
         if old and not self._has_passed:
             self.parts.health.notify("bar_passed", "info", bar=_moment(at).isoformat())
         self._has_passed = bool(old)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -217,7 +218,8 @@ class LSTMStrategy(bt.Strategy):
         equity = broker.get_value()
         gate = self._watch(equity, now).gate
         if self._portfolio is not None:
-            self._portfolio.on_bar([feed.standing(now) for feed in self._feeds], equity, broker.get_cash(), now, gate)
+            with _together(broker):
+                self._portfolio.on_bar([feed.standing(now) for feed in self._feeds], equity, broker.get_cash(), now, gate)
             return
         for feed in self._feeds:
             bars = len(feed.clock)
@@ -335,3 +337,9 @@ class LSTMStrategy(bt.Strategy):
         if before is not None and risk.gate is not before.gate:
             _LOG.warning("risk gate", extra={"facts": {"gate": risk.gate.name.lower(), "equity": equity, "peak": risk.peak}})
         return risk
+
+
+def _together(broker: Any) -> AbstractContextManager[None]:
+    """Where orders leave for a venue, those of one decision leave together."""
+    together: Callable[[], AbstractContextManager[None]] = getattr(broker, "together", nullcontext)
+    return together()

@@ -13,6 +13,7 @@ import pytest
 
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.live.bridge.pre_trade_checks import OLD_BAR
+from forwardtrader.live.execution.events import NEVER_ARRIVED
 from forwardtrader.live.parity.command import compare
 from forwardtrader.live.parity.record import read_session
 from forwardtrader.live.session.sandbox_process import find_practice
@@ -24,12 +25,13 @@ PERPETUALS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT")
 LEARNING = ("costs", "edge", "volatility")
 
 
-def killed(folder: Path, count: int, passed: int, *flags: str, symbols: tuple[str, ...]) -> None:
-    """A session that is killed once the venue has answered its so many-th buy, and a market that goes on without it.
+AFTER = "after the answer is kept"
+BEFORE = "before the wire"
 
-    Killed a moment before, the order might never have arrived: no replay could know.
-    """
-    spec = {"point": "after the answer is kept", "side": "buy", "kind": "market", "count": count}
+
+def killed(folder: Path, count: int, passed: int, *flags: str, symbols: tuple[str, ...], point: str = AFTER) -> None:
+    """A session that is killed over its so many-th buy, and a market that goes on without it."""
+    spec = {"point": point, "side": "buy", "kind": "market", "count": count}
     words = [sys.executable, "-m", "tests.live.kill_runner", json.dumps(spec), ",".join(symbols), str(folder), "one", "200", *flags]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -39,19 +41,21 @@ def killed(folder: Path, count: int, passed: int, *flags: str, symbols: tuple[st
 
 
 @pytest.mark.usefixtures("practice_ends")
-@pytest.mark.parametrize(("exchange", "symbols"), [("bybit", PERPETUALS), ("binance", ("BTC/USDT",))])
+@pytest.mark.parametrize(
+    ("exchange", "symbols", "point"), [("bybit", PERPETUALS, AFTER), ("bybit", PERPETUALS, BEFORE), ("binance", ("BTC/USDT",), AFTER)]
+)
 def test_a_session_that_missed_bars_knows_what_its_replay_knows_and_equals_it(
-    tmp_path: Path, exchange: str, symbols: tuple[str, ...]
+    tmp_path: Path, exchange: str, symbols: tuple[str, ...], point: str
 ) -> None:
     learned = [word for name in LEARNING for word in ("--set", f"learning.{name}=true")]
     flags = (*REAL, *learned, "--exchange", exchange, "--set", "strategies.portfolio_margin=0.1")
-    killed(tmp_path, 4, 5, *flags, symbols=symbols)
+    killed(tmp_path, 4, 5, *flags, symbols=symbols, point=point)
     assert run(request_for(tmp_path, "one", 40, *flags, symbols=symbols)) == 0
     parity = compare(tmp_path / "one", SystemClock(), {symbol: Momentum() for symbol in symbols})
     assert parity.first_difference is None
     assert parity.compared["fills"] > 5
     recorded = read_session(tmp_path / "one")
-    assert set(recorded.blocked.values()) == {OLD_BAR}
+    assert set(recorded.blocked.values()) == ({OLD_BAR} if point == AFTER else {OLD_BAR, NEVER_ARRIVED})
     assert 4 <= len(recorded.undecided) <= 6, "those that passed, and at most the one that it was killed at"
     assert any("too late to be traded" in line for line in parity.deviations)
 

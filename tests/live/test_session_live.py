@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from forwardtrader.core.clock import SystemClock
-from forwardtrader.core.errors import ConfigError, VenueUnreachable
+from forwardtrader.core.errors import ConfigError, InvalidSetting, VenueUnreachable
 from forwardtrader.core.types import Forecast
 from forwardtrader.live.monitoring.terminal import SessionView
 from forwardtrader.live.output.store import SessionStore
@@ -125,6 +125,12 @@ def test_what_the_last_bar_ordered_is_filled_beyond_the_replay_and_no_difference
     assert (parity.first_difference, parity.bars) == (None, bars)
     assert parity.compared["fills"] >= bars - 2
     assert len(pd.read_parquet(tmp_path / "one" / "fills.parquet")) == parity.compared["fills"] + 1
+
+
+@pytest.mark.parametrize("flags", [(), REAL])
+def test_leverage_on_spot_is_refused_in_every_mode(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidSetting, match="is traded without leverage"):
+        run(request_for(tmp_path, "one", 3, *flags, "--set", "strategies.leverage=2", symbols=("BTC/USDT",)))
 
 
 def test_a_session_with_real_orders_that_is_killed_finds_its_position_again(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +25,11 @@ class Adversary(bt.Strategy):
             self._take_back()
             return
         scenario = self.p.life.scenario
+        moment = random.Random(f"together {scenario.seed} {self.datas[0].datetime[0]}")
+        with self.broker.together() if moment.random() < scenario.together else nullcontext():
+            self._decide(scenario)
+
+    def _decide(self, scenario: Any) -> None:
         for data in self.datas:
             rng = random.Random(f"{scenario.seed} {data._name} {data.datetime[0]}")
             if data.is_current and rng.random() < scenario.activity:

@@ -67,6 +67,7 @@ class Scenario:
     transfers: float = 0.0  # the chance that money or coins come or go, or somebody else trades, of each bar
     restarts: tuple[int, ...] = ()  # bars at whose end the venue ends, to start again from its state
     cash: int = 10_000
+    together: float = 0.0  # the chance that all orders of a bar are one decision, on the disk in one write
     forced: float = 0.0  # perpetuals: the chance that the venue reduces a position, of each bar
 
     @property
@@ -82,7 +83,7 @@ class Scenario:
         """The scenario of a seed."""
         refusals = random.Random(f"stops {seed}")  # of its own: the other seeds mean what they always did
         is_of_refusals = refusals.random() < 0.08
-        made = cls._of_everything(seed)
+        made = replace(cls._of_everything(seed), together=random.Random(f"together {seed}").choice((0.0, 0.0, 0.5, 1.0)))
         return _of_refusals(made, refusals) if is_of_refusals else made
 
     @classmethod

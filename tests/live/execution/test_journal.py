@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import threading
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from forwardtrader.core.errors import StorageFull, StoreDamaged
 from forwardtrader.core.types import OrderRequest, Side
 from forwardtrader.live.execution import write_ahead_log
 from forwardtrader.live.execution.events import NEVER_ARRIVED, Intent
 from forwardtrader.live.execution.journal import IntentState, Journal
+from forwardtrader.live.execution.journal_rows import held_in
 from forwardtrader.live.execution.write_ahead_log import WriteAheadLog
 from forwardtrader.live.venue.perpetuals import FundingPayment
 
@@ -295,3 +299,56 @@ def test_funding_is_booked_once_and_an_order_of_the_venue_grows(tmp_path: Path) 
     with closing(Journal(tmp_path / "j.db")) as again:
         assert again.payments() == [payment]
         assert again.intents()[0][0].request.size == 3
+
+
+def test_what_is_gathered_is_on_the_disk_together_in_few_writes_and_not_before(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.db")
+    parent, stop, target = family()
+    journal.gather()
+    for number in range(20):
+        assert journal.write(intent(f"order-{number}"))
+    assert journal.write(parent, [stop, target])
+    assert not journal.write(intent("order-3"))
+    assert journal.state_of("order-0") is IntentState.WRITTEN
+    assert WriteAheadLog(tmp_path / "j.intents").records == []
+    journal.write_gathered()
+    assert 2 <= len(WriteAheadLog(tmp_path / "j.intents").records) <= 4
+    journal.write(intent("later"))
+    assert WriteAheadLog(tmp_path / "j.intents").records[-1]["client_id"] == "later", "nothing is gathered any more"
+    expected = (journal.held_intents(), {i.client_id for i, _ in journal.open_intents()})
+    journal.close()
+    for name in ("j.db", "j.db-wal", "j.db-shm"):  # a power cut
+        (tmp_path / name).unlink(missing_ok=True)
+    again = Journal(tmp_path / "j.db")
+    assert (again.held_intents(), {i.client_id for i, _ in again.open_intents()}) == expected
+    names = [i.client_id for i, _ in again.open_intents() if i.client_id.startswith("order")]
+    assert names == [f"order-{number}" for number in range(20)], "oldest first"
+    again.close()
+
+
+def test_another_thread_does_not_wait_for_what_is_gathered(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.db")
+    journal.gather()
+    journal.write(intent("gathered"))
+    other = threading.Thread(target=journal.write, args=(intent("at once"),))
+    other.start()
+    other.join()
+    assert [record["client_id"] for record in WriteAheadLog(tmp_path / "j.intents").records] == ["at once"]
+    journal.write_gathered()
+    assert [record["client_id"] for record in WriteAheadLog(tmp_path / "j.intents").records] == ["at once", "gathered"]
+    journal.close()
+
+
+@settings(deadline=None, max_examples=60)
+@given(reasons=st.lists(st.integers(0, 900), min_size=1, max_size=30))
+def test_whatever_their_lengths_all_that_is_gathered_is_durable_once(tmp_path_factory: pytest.TempPathFactory, reasons: list[int]) -> None:
+    path = tmp_path_factory.mktemp("journal") / "j.db"
+    journal = Journal(path)
+    journal.gather()
+    for number, length in enumerate(reasons):
+        plain = intent(f"{number}")
+        journal.write(replace(plain, request=replace(plain.request, reason="\U0001f40c" * length)))
+    journal.write_gathered()
+    journal.close()
+    records = WriteAheadLog(path.with_suffix(".intents")).records
+    assert [each["client_id"] for record in records for each in (record, *held_in(record))] == [f"{n}" for n in range(len(reasons))]
