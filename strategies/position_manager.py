@@ -29,6 +29,10 @@ class OrderPort(Protocol):
         """Send a post-only limit order that rests until the deadline of the rule of entries; False where it was refused at once."""
         ...
 
+    def resting_value(self) -> float:
+        """What is left of the resting entry, at its limit, in quote units."""
+        ...
+
     def cancel_entry(self) -> None:
         """Take the resting entry back; what it came to is told as that of any order."""
         ...
@@ -102,6 +106,14 @@ class PositionManager:
         signal = target_exposure(location, scale, size * close / equity, now, gate, self.state, self.params)
         gives = signal is not None and self._trade(signal, size, close, equity, cash, location, scale)
         self._guard(size, gives=gives)
+
+    @property
+    def promised(self) -> float:
+        """Cash, on margin free margin, that a resting entry has laid claim to: a venue locks it, and nothing else is bought with it."""
+        if not self.entering:
+            return 0.0
+        rule = self.params.size
+        return self.port.resting_value() * ((1.0 / rule.leverage if rule.leverage else 1.0) + rule.entry_cost)
 
     def outlook(self, location: float, scale: float) -> tuple[float, float]:
         """A forecast as it is to be acted on."""

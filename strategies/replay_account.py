@@ -98,6 +98,10 @@ class Holding:
     def rest_entry(self, change: float, price: float, reason: str) -> bool:
         return self._take(change, reason, limit=price)
 
+    def resting_value(self) -> float:
+        order = self.newest
+        return 0.0 if order is None or order.limit is None else abs(order.change - order.executed) * order.limit
+
     def cancel_entry(self) -> None:
         if (order := self.newest) is not None and order in self.account.orders:
             self.account.orders.remove(order)

@@ -110,6 +110,9 @@ class FeedPositionManager:
         self.trade_ref = self.entry.ref
         return bool(self.entry.alive())
 
+    def resting_value(self) -> float:
+        return 0.0 if self.entry is None else abs(float(self.entry.executed.remsize)) * float(self.entry.created.price)
+
     def cancel_entry(self) -> None:
         if self.entry is not None:
             self.strategy.cancel(self.entry)

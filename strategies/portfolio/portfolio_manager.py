@@ -88,7 +88,7 @@ class PortfolioManager:
             return
         wanted = targets(outlooks, self.correlations.matrix(self.rule.shrinkage), self.rule)
         signals = [self._signal(outlook, target, gate) for outlook, target in zip(outlooks, wanted, strict=True)]
-        self._send(standings, outlooks, signals, equity, cash)
+        self._send(standings, outlooks, signals, equity, cash - sum([manager.promised for manager in self.managers]))
 
     def look(self, standings: Sequence[Standing]) -> None:
         """Remember how the symbols moved."""

@@ -103,6 +103,15 @@ def test_a_session_whose_entries_rest_tells_how_they_were_filled(tmp_path: Path)
     assert "entries rested as makers" in (tmp_path / "one" / "parity.html").read_text()
 
 
+def test_what_entries_that_rest_have_laid_claim_to_is_spent_on_nothing_else(tmp_path: Path) -> None:
+    policy = ("entry=maker", "spread_bps=60", "entry_deadline=6", "volume_share=0.00002", "portfolio_margin=0.05")
+    flags = [word for setting in (*policy, "portfolio_min_trade=0.01") for word in ("--set", f"strategies.{setting}")]
+    assert run(request_for(tmp_path, "one", 60, *REAL, *flags)) == 0
+    orders = read_session(tmp_path / "one").tables["orders"]
+    assert (orders["kind"] == "Limit").sum() > 8
+    assert not orders["refusal"].str.contains("insufficient").any(), orders["refusal"].unique()
+
+
 class ByTurns:
     """Up at even hours, down at odd ones, by more than any cost: every bar has its order."""
 
