@@ -91,16 +91,17 @@ class Holding:
         self.size = self.paid = self.close = 0.0
         self.manager = PositionManager(market, params, self)
         self.newest: ReplayOrder | None = None  # but for stops
+        self.entry_price = 0.0  # limit of the newest entry that rested
 
     def trade(self, change: float, reason: str) -> bool:
         return self._take(change, reason)
 
     def rest_entry(self, change: float, price: float, reason: str) -> bool:
+        self.entry_price = price
         return self._take(change, reason, limit=price)
 
     def resting_value(self) -> float:
-        order = self.newest
-        return 0.0 if order is None or order.limit is None else abs(order.change - order.executed) * order.limit
+        return 0.0 if self.newest is None else abs(self.newest.change) * self.entry_price
 
     def cancel_entry(self) -> None:
         if (order := self.newest) is not None and order in self.account.orders:

@@ -58,6 +58,7 @@ class FeedPositionManager:
         self.trade_ref = 0
         self.stop_order: BtOrder | None = None
         self.entry: BtOrder | None = None
+        self.entry_price = 0.0  # its limit, also once it went to the market
 
     def standing(self, now: float) -> Standing:
         """The symbol as a decision for all of them sees it."""
@@ -102,7 +103,7 @@ class FeedPositionManager:
         return bool(order.alive())
 
     def rest_entry(self, change: float, price: float, reason: str) -> bool:
-        rule = self.manager.params.entry
+        rule, self.entry_price = self.manager.params.entry, price
         assert rule is not None
         valid = timedelta(seconds=rule.seconds(self.context.timeframe.seconds))
         terms = {POST_ONLY: str(rule.then), "exectype": bt.Order.Limit, "price": price, "valid": valid}
@@ -111,7 +112,7 @@ class FeedPositionManager:
         return bool(self.entry.alive())
 
     def resting_value(self) -> float:
-        return 0.0 if self.entry is None else abs(float(self.entry.executed.remsize)) * float(self.entry.created.price)
+        return 0.0 if self.entry is None else abs(float(self.entry.executed.remsize)) * self.entry_price
 
     def cancel_entry(self) -> None:
         if self.entry is not None:
@@ -133,7 +134,7 @@ class FeedPositionManager:
         elif order.info.get("role") == "trade":
             self.trade_ref, self.manager.busy = order.ref, True
             if POST_ONLY in order.info:
-                self.entry, self.manager.entering = order, True
+                self.entry, self.entry_price, self.manager.entering = order, float(order.created.price), True
 
     def settle(self, order: BtOrder) -> None:
         """An order is done, filled or not, or a part of an entry is."""
