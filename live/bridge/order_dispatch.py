@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from forwardtrader.live.execution.events import Intent
+from forwardtrader.strategies.order_rules import adds_exposure
 
 if TYPE_CHECKING:
     from forwardtrader.live.bridge.broker import CCXTBroker
 
 _SENDING_S: Final = 0.02
+_ANSWER_S: Final = 1.0  # after that an order is posted though it may lack what the one before it sets free
 # Posts an order, and calls what it is given once the request is out.
 Send: TypeAlias = Callable[[Intent, Callable[[], object]], Coroutine[object, object, None]]
 _Ready: TypeAlias = tuple[Intent, Send]
@@ -21,6 +23,9 @@ _Ready: TypeAlias = tuple[Intent, Send]
 
 class OrderDispatch:
     """Hands orders to the account, never before the journal has them on the disk.
+
+    Requests overtake each other on their way. An order that adds exposure is paid by what is sold at the market before it, so it waits for
+    the venue's answers to that.
 
     Attributes:
         pending: requests under way; the events that they cause are queued before they are done.
@@ -30,6 +35,7 @@ class OrderDispatch:
         self._broker = broker
         self.pending: set[Future[None]] = set()
         self._waiting: list[_Ready] | None = None  # for the disk; None where each order is there when it comes
+        self._freeing: list[threading.Event] = []  # set once the venue has answered an order that sets money free
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -61,18 +67,38 @@ class OrderDispatch:
         self._post(waiting)
 
     def _post(self, ready: Sequence[_Ready]) -> None:
-        store, out = self._broker.store, [threading.Event() for _ in ready]
+        adding = [each for each in ready if self._adds(each[0])]
+        answers = self._post_at_once([each for each in ready if each not in adding])
+        self._freeing = [answered for answered in (*self._freeing, *answers) if not answered.is_set()]
+        if adding:
+            for answered in self._freeing:
+                self._broker.store.loop.wait(answered, _ANSWER_S)
+            self._freeing = []
+            self._post_at_once(adding)
+
+    def _adds(self, intent: Intent) -> bool:
+        held = self._broker.units_held(self._broker.store.traded(intent.symbol))
+        return adds_exposure(held, intent.request.side, intent.request.size)
+
+    def _post_at_once(self, ready: Sequence[_Ready]) -> list[threading.Event]:
+        """Post them; what is returned is set once a market order is answered."""
+        store, out, answers = self._broker.store, [threading.Event() for _ in ready], []
         for (intent, send), left in zip(ready, out, strict=True):
-            self.request(send(intent, left.set))
+            answered = self.request(send(intent, left.set))
+            if intent.request.limit_price is None and intent.request.stop_price is None:
+                answers.append(answered)
         for left in out:
             store.loop.wait(left, _SENDING_S)  # the venue's thread has the interpreter to itself until the request is out
             store.on_order()
+        return answers
 
-    def request(self, work: Coroutine[object, object, None]) -> None:
-        """Run a request of the account in the venue's thread."""
-        request = self._broker.store.loop.spawn(work)
+    def request(self, work: Coroutine[object, object, None]) -> threading.Event:
+        """Run a request of the account in the venue's thread; what is returned is set once it is done."""
+        request, answered = self._broker.store.loop.spawn(work), threading.Event()
         self.pending.add(request)
         request.add_done_callback(self._done)
+        request.add_done_callback(lambda _request: answered.set())
+        return answered
 
     def _done(self, request: Future[None]) -> None:
         self.pending.discard(request)

@@ -61,7 +61,7 @@ class FundingByBar:
         is_due: whether funding is to be read, once the orders of the newest bar have left.
     """
 
-    def __init__(self, request: Callable[[Coroutine[object, object, None]], None]) -> None:
+    def __init__(self, request: Callable[[Coroutine[object, object, None]], object]) -> None:
         self._request = request
         self.coming: deque[FundingPaid] = deque()
         self.is_due = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,38 @@ def test_an_order_cancelled_in_the_decision_that_made_it_is_posted_first_and_tho
             "post 0.02",
             "post 0.03",
         ]
+
+
+def rotates(strategy: Any) -> None:
+    """Sells all of one coin and buys as much of the other with it, again and again."""
+    sold, bought = strategy.datas if strategy.getposition(strategy.datas[0]).size else reversed(strategy.datas)
+    size = strategy.getposition(sold).size
+    if size:
+        strategy.sell(data=sold, size=size)
+    worth = size * sold.close[0] if size else strategy.broker.get_cash()
+    strategy.made = [*getattr(strategy, "made", []), strategy.buy(data=bought, size=worth * 0.97 / bought.close[0])]
+
+
+def rotates_together(strategy: Any) -> None:
+    with strategy.broker.together():
+        rotates(strategy)
+
+
+@pytest.mark.parametrize("act", [rotates, rotates_together])
+def test_what_is_bought_with_the_proceeds_of_a_sale_reaches_the_venue_after_it(
+    tmp_path: Path, act: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = OrderSubmitter.post
+
+    async def delayed(self: OrderSubmitter, intent: Any, left: Any) -> None:
+        if intent.request.side == "sell":
+            left()  # it is out, and on its way
+            await asyncio.sleep(0.05)
+        await post(self, intent, left)
+
+    monkeypatch.setattr(OrderSubmitter, "post", delayed)
+    with practice(symbols=("BTC/USDT", "ETH/USDT")) as venue:
+        store = store_on(venue, tmp_path / "j.db")
+        run = play(venue, store, Script, 8, symbols=("BTC/USDT", "ETH/USDT"), acts=dict.fromkeys(range(7), act))
+    assert len(run.made) == 7
+    assert {order.getstatusname() for order in run.made} == {"Completed"}, [order.info.get("refusal") for order in run.made]
