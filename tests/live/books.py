@@ -65,6 +65,6 @@ def _require_positions(venue: Any, journal: Journal, run: Any, ours: set[str], t
         base, quote = trade["symbol"].partition(":")[0].split("/")
         cash -= sign * worth + (fee if trade["fee_asset"] == quote else 0)
         coins[trade["symbol"]] += sign * size - (fee if trade["fee_asset"] == base else 0)
-    assert run.broker.getcash() == pytest.approx(float(cash), abs=1e-6)
+    assert run.broker.cash == pytest.approx(float(cash), abs=1e-6)
     for data in run.datas:
         assert run.broker.holdings.held[data].size == pytest.approx(float(coins[data._name]), abs=1e-9)

@@ -107,7 +107,7 @@ def agrees(venue: SimulatedVenue, journal: Journal) -> bool:
 
 def cash_agrees(life: Life) -> bool:
     """Whether the broker has the money that the account has."""
-    return abs(life.broker.getcash() - float(cash_of(life.world.venue))) < _SMALLEST
+    return abs(life.broker.cash - float(cash_of(life.world.venue))) < _SMALLEST
 
 
 def cash_of(venue: SimulatedVenue) -> Decimal:
@@ -144,7 +144,7 @@ def at_rest(life: Life, kept: Mapping[tuple[str, str], Execution]) -> None:
         there = units_of(venue, data.symbol)
         require(held == there, f"the account has {there} {base}, the executions make {held}")
     position_is(life, booked.values())
-    require(cash_agrees(life), f"cash is {life.broker.getcash()}, at the venue {cash_of(venue)}")
+    require(cash_agrees(life), f"cash is {life.broker.cash}, at the venue {cash_of(venue)}")
     paid = [(p.symbol, p.at, p.amount) for p in journal.payments()]
     real_paid = [(p.symbol, p.at, p.received) for p in venue.venue.exchange.payments]
     require(sorted(paid) == sorted(real_paid), f"funding in the journal {paid}, at the venue {real_paid}")

@@ -56,7 +56,7 @@ def cash_is_the_venues(venue: SandboxHandle, folder: Path) -> bool:
     strategy, broker = run(venue, folder, {}, bars=0)
     held = broker.getposition(strategy.data).size
     last = float(venue.state()["symbols"][PERPETUAL]["last"])
-    return bool(broker.getcash() + held * last == pytest.approx(worth(venue), abs=0.005))
+    return bool(broker.cash + held * last == pytest.approx(worth(venue), abs=0.005))
 
 
 def sell(size: float, **more: Any) -> Act:
@@ -172,13 +172,13 @@ def test_funding_of_a_bar_that_is_still_to_come_is_booked_with_that_bar_also_aft
     ends = round(epoch_seconds(strategy.data.datetime[0]) * 1000) + 3_600_000
     ahead = [payment for payment in Journal(tmp_path / "journal.db").payments() if payment.at >= ends]
     assert [event.payment for event in broker.funding.coming] == ahead and len(ahead) == 1
-    assert broker.getcash() + float(ahead[0].amount) == pytest.approx(cash_at(venue), abs=0.005)
+    assert broker.cash + float(ahead[0].amount) == pytest.approx(cash_at(venue), abs=0.005)
     store = store_on(venue, tmp_path / "journal.db")
     store.recorded_until = ends
     seen: list[float] = []
-    acts: dict[int, Act] = {0: lambda s: seen.append(s.broker.getcash())}
+    acts: dict[int, Act] = {0: lambda s: seen.append(s.broker.cash)}
     strategy = play(venue, store, Script, 1, symbols=(PERPETUAL,), compression=60, acts=acts)
-    assert seen == [pytest.approx(broker.getcash() + float(ahead[0].amount), abs=0.005)]
+    assert seen == [pytest.approx(broker.cash + float(ahead[0].amount), abs=0.005)]
 
 
 def cash_at(venue: SandboxHandle) -> float:
