@@ -19,14 +19,14 @@ _CHAT: Final = re.compile(r"-?[1-9]\d{0,18}|@\w{4,}")
 
 
 def is_configured(known: Mapping[str, str]) -> bool:
-    """Whether token and chat are given.
+    """Whether token and chat are given. A token that is set to nothing turns the channel off.
 
     Raises:
         ConfigError: one is given without the other or has not the form of one, or the library is not installed.
     """
     given = {name: known.get(name, "") for name in ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")}
     token, chat = given.values()
-    if not (token or chat):
+    if not (token or chat) or known.get("TELEGRAM_BOT_TOKEN") == "":
         return False
     for name, other in (tuple(given), tuple(given)[::-1]):
         if not given[other]:

@@ -159,4 +159,4 @@ def test_check_knows_what_the_file_names(tmp_path: Path) -> None:
         done = session(tmp_path, "--check", "--set", "live.firestore_project=practice")
     assert done.returncode == 3, done.stderr
     assert "ok    Telegram: @trader_bot may write to the chat" in done.stdout
-    assert "FAIL  Firestore: Firestore does not answer" in done.stdout
+    assert "FAIL  Firestore: the Firestore emulator at 127.0.0.1:9 does not answer" in done.stdout

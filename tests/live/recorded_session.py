@@ -106,7 +106,10 @@ def wait_for(what: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
 
 
 def children_of(pid: int | None) -> list[psutil.Process]:
-    return [] if pid is None else psutil.Process(pid).children(recursive=True)
+    try:
+        return [] if pid is None else psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def log_of(folder: Path) -> list[dict[str, Any]]:

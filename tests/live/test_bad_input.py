@@ -12,6 +12,7 @@ import pytest
 from forwardtrader.core.clock import SystemClock
 from forwardtrader.live import control
 from forwardtrader.live.cli import command
+from forwardtrader.live.output.store import SessionStore
 from forwardtrader.live.preflight.start_retry import until_reachable
 from forwardtrader.live.request import read_request
 from forwardtrader.live.session.setup import open_market
@@ -185,7 +186,9 @@ def test_a_session_goes_on_with_the_settings_it_was_begun_with(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, venue: SandboxHandle
 ) -> None:
     begun = words(tmp_path, venue.url, "--session", "one", "--set", "models.units=4")
-    open_market(read_request(begun), None, SystemClock())
+    request = read_request(begun)
+    SessionStore(request.folder / "session.db").close()
+    open_market(request, None, SystemClock())
     code, said = answer(capsys, tmp_path, venue.url, "--session", "one", "--set", "models.units=8")
     assert (code, said) == (5, "session 'one' was started with models.units 4, not 8; keep that, or choose another --session")
 
