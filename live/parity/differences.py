@@ -17,6 +17,7 @@ from forwardtrader.reports.pages.parity_page import Difference
 
 _FORECAST: Final = ("location", "scale", "q05", "q25", "q50", "q75", "q95", "p_up", "model_id")
 _FILL: Final = ("timestamp", "symbol", "side", "size", "price", "fee", "fee_currency", "reason")
+_TOO_LITTLE: Final = re.compile(r"insufficient|not enough", re.IGNORECASE)
 _NUMBERS: Final = re.compile(r"\d[\d.,]*(e-\d+)?")
 _ORDER: Final = ("timestamp", "symbol", "side", "size", "kind", "price", "limit", "reason", "refusal")
 Column: TypeAlias = "pd.Series[Any]"
@@ -62,9 +63,14 @@ def differing(name: str, session: pd.DataFrame, replayed: pd.DataFrame, allowed:
 
 
 def _orders(table: pd.DataFrame, allowed: float) -> pd.DataFrame:
-    """The orders to compare. A refusal that names a size or a price names it as it was before it was rounded."""
+    """The orders to compare. A refusal that names a size or a price names it as it was before it was rounded, and every venue has its own
+    words for too little money.
+    """
     found = table[~table["refusal"].isin(UNSENT)]
-    return found.assign(refusal=found["refusal"].str.replace(_NUMBERS, "…", regex=True)) if allowed else found
+    if not allowed:
+        return found
+    refusals = found["refusal"].str.replace(_NUMBERS, "…", regex=True)
+    return found.assign(refusal=refusals.mask(refusals.str.contains(_TOO_LITTLE), "too little money"))
 
 
 def with_cause(difference: Difference, notes: list[dict[str, Any]], bar_s: float) -> Difference:

@@ -59,6 +59,8 @@ class Perpetual:
         closing, opening = split(account.position(rules.symbol), order.request.side, order.remaining)
         if order.request.reduce_only or not opening:
             return closing
+        if maker and order.locked:  # an order that rests has its margin set aside, whatever other positions lose meanwhile
+            return closing + opening
         free = account.available(rules.settle) + (order.locked if order.lock_asset == rules.settle else ZERO)
         free += self._freed(account, rules, closing)
         return closing + min(opening, floored(max(free, ZERO) / self._share(account, order, rules, price), rules.step))

@@ -10,7 +10,7 @@ import pytest
 from forwardtrader.core.types import Side
 from forwardtrader.sandbox.engine.perpetual import split
 from forwardtrader.sandbox.orders.account import PerpetualPosition
-from forwardtrader.sandbox.orders.order import OrderType
+from forwardtrader.sandbox.orders.order import OrderType, Status
 from forwardtrader.sandbox.orders.refusal import OrderRefused, RefusalReason
 from forwardtrader.sandbox.venue import ACCOUNT
 from tests.sandbox.engine.perpetuals import FREE, PERPETUAL, Prices, perpetual_venue, take
@@ -57,6 +57,16 @@ def test_an_order_that_rests_holds_margin_fee_and_the_loss_that_it_would_begin_w
     assert resting.locked == Decimal("10.5")
     worse = take(venue, Side.SELL, "1", OrderType.STOP, stop_price=Decimal(90))
     assert worse.locked == Decimal("20.9")
+
+
+def test_an_entry_that_rests_is_filled_by_the_margin_set_aside_for_it_whatever_other_positions_have_lost(tmp_path: Path) -> None:
+    venue = perpetual_venue(tmp_path, [(100, 110, 100, 110), (110, 110, 110, 110)], **(FREE | {"leverage": 1}))
+    take(venue, Side.SELL, "99")
+    resting = take(venue, Side.SELL, "1", OrderType.LIMIT, limit_price=Decimal(105))
+    assert resting.locked == Decimal(100) and venue.exchange.accounts[ACCOUNT].available("USDT") == 0
+    while resting.is_open and venue.driver.advance():
+        pass
+    assert (resting.filled, resting.status) == (1, Status.FILLED)
 
 
 def test_a_reducing_order_takes_no_more_than_the_position_and_holds_nothing(tmp_path: Path) -> None:
