@@ -126,4 +126,4 @@ def _time(row: Column, key: Any) -> datetime:
 
 
 def _text(value: object) -> str:
-    return repr(float(value)) if isinstance(value, float | np.floating) else str(value)
+    return repr(float(value)) if isinstance(value, float | np.floating) else str(value) or "none"
