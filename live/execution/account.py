@@ -7,6 +7,7 @@ is queried by client id until it is certain, and its symbol takes no further ord
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ from forwardtrader.live.venue.retry import VenueQueries
 from forwardtrader.live.venue.withdrawals import WithdrawalRight, fetch_withdrawal_right
 
 _LOG: Final = log.logger("live")
+_CANCEL_ANSWER_S: Final = 1.0  # after that an order is posted though a cancel before it is not answered
 _ACCEPTED: Final = "accepted orders"  # of other sessions; a person saw them and let this one go on
 
 
@@ -59,6 +61,7 @@ class CcxtAccount:
         self._notify_owner = notify
         self._limits = limits
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._cancels: dict[str, set[asyncio.Event]] = defaultdict(set)  # by symbol those that the venue has not answered yet
         self._queued: set[str] = set()  # client ids of orders that wait for their turn: nothing of them has left
         self._halt = TradingHalt(notify)
         self._strangers: list[str] = []  # venue ids of orders that another session sent
@@ -126,6 +129,9 @@ class CcxtAccount:
         """
         self._queued.add(intent.client_id)
         try:
+            for answered in list(self._cancels[intent.symbol]):  # what they lock may be what is sold
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(answered.wait(), _CANCEL_ANSWER_S)
             async with self._locks[intent.symbol]:
                 await self.queries.wait_turn()
                 if intent.client_id not in self._queued:
@@ -145,6 +151,15 @@ class CcxtAccount:
 
         A request under way for another order of its symbol, which may take minutes to settle, is not waited for first.
         """
+        answered = asyncio.Event()
+        self._cancels[intent.symbol].add(answered)
+        try:
+            await self._cancel(intent, answered)
+        finally:
+            answered.set()
+            self._cancels[intent.symbol].discard(answered)
+
+    async def _cancel(self, intent: Intent, answered: asyncio.Event) -> None:
         lock = self._locks[intent.symbol]
         with self._halt.on_storage_error():
             self.orders.ledger.want_off(intent.client_id)
@@ -156,6 +171,7 @@ class CcxtAccount:
         if lock.locked() and self.journal.state_of(intent.client_id) in OPEN:
             with self._halt.on_storage_error():
                 await self._lookup.cancel(intent)
+                answered.set()
                 if self.journal.state_of(intent.client_id) in OPEN:
                     await self._lookup.look_again(intent)  # what it has bought is known before its answer comes
         async with lock:
@@ -163,6 +179,7 @@ class CcxtAccount:
                 return
             with self._halt.on_storage_error():
                 await self._lookup.cancel(intent)
+                answered.set()
                 if self.journal.state_of(intent.client_id) in OPEN:
                     await self._lookup.resolve(intent)
 

@@ -26,14 +26,14 @@ class Brackets(bt.Strategy):
         n, price = len(self) % 12, self.data.close[0]
         if n == 0 and not self.position:
             self.buy_bracket(size=0.02, exectype=bt.Order.Market, stopprice=round(price * 0.96, 2), limitprice=round(price * 1.04, 2))
-        elif n in (4, 8) and self.position:
+        elif n in (4, 9) and self.position:
             for order in list(self.broker.get_orders_open()):
                 self.cancel(order)
             if n == 4:
                 self.sell(size=0.01, exectype=bt.Order.Stop, price=round(price * 0.98, 2))
                 self.sell(size=0.005, exectype=bt.Order.Stop, price=round(price * 0.97, 2))
-        elif n == 9 and self.position:  # once the coins are free: of several cancels at once the last may come after a sale
-            self.close()
+            else:
+                self.close()
 """
 
 
