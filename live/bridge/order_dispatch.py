@@ -71,8 +71,10 @@ class OrderDispatch:
         answers = self._post_at_once([each for each in ready if each not in adding])
         self._freeing = [answered for answered in (*self._freeing, *answers) if not answered.is_set()]
         if adding:
+            loop = self._broker.store.loop
+            until = loop.monotonic() + _ANSWER_S
             for answered in self._freeing:
-                self._broker.store.loop.wait(answered, _ANSWER_S)
+                loop.wait(answered, max(until - loop.monotonic(), 0.0))
             self._freeing = []
             self._post_at_once(adding)
 

@@ -129,9 +129,9 @@ class CcxtAccount:
         """
         self._queued.add(intent.client_id)
         try:
-            for answered in list(self._cancels[intent.symbol]):  # what they lock may be what is sold
+            if before := self._cancels[intent.symbol]:  # what they lock may be what is sold
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(answered.wait(), _CANCEL_ANSWER_S)
+                    await asyncio.wait_for(asyncio.gather(*(answered.wait() for answered in before)), _CANCEL_ANSWER_S)
             async with self._locks[intent.symbol]:
                 await self.queries.wait_turn()
                 if intent.client_id not in self._queued:

@@ -140,6 +140,7 @@ def _manager_state(feed: FeedPositionManager) -> Snapshot:
         "trade": feed.trade_ref,
         "stop": 0 if feed.stop_order is None else feed.stop_order.ref,
         "entry": 0 if feed.entry is None or not feed.entry.alive() else feed.entry.ref,
+        "entry_price": feed.entry_price,
     }
 
 
@@ -149,3 +150,4 @@ def _restore_manager(feed: FeedPositionManager, saved: Snapshot, orders: Mapping
     feed.seen = len(feed.clock) - saved["behind"]
     feed.trade_ref = orders[saved["trade"]].ref if saved["trade"] in orders else 0
     feed.stop_order, feed.entry = orders.get(saved["stop"]), orders.get(saved.get("entry", 0))
+    feed.entry_price = saved.get("entry_price", 0.0 if feed.entry is None else feed.entry.created.price)

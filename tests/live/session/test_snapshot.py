@@ -143,7 +143,7 @@ def test_a_snapshot_of_an_earlier_version_knows_of_no_entry_that_rests(whole: Wh
     cut = 140
     saved = json.loads(whole.frozen[cut * HOUR])
     for desk in saved["desks"].values():
-        del desk["entering"], desk["entry"]
+        del desk["entering"], desk["entry"], desk["entry_price"]
     goes_on_alike(replace(whole, frozen=whole.frozen | {cut * HOUR: json.dumps(saved)}), cut, tmp_path)
 
 
@@ -272,5 +272,5 @@ def test_the_names_in_a_snapshot_are_those_that_earlier_versions_wrote(whole: Wh
     )
     assert tuple(saved) == (*kept, "numbers", "told")
     desk = {"busy", "resting", "guarded", "too_small", "behind", "trade", "stop"}
-    assert set(next(iter(saved["desks"].values()))) == desk | {"entering", "entry"}  # which earlier versions lack
+    assert set(next(iter(saved["desks"].values()))) == desk | {"entering", "entry", "entry_price"}  # which earlier versions lack
     assert set(saved["strategy"]) == {"version", "risk", "books", "correlations"}
